@@ -1,0 +1,62 @@
+"""exportkit sends segments of customer profiles to the places where marketing happens.
+
+What stands in `__all__` is all that a plugin needs; the rest of the package may change.
+"""
+
+from exportkit.errors import (
+    AccessDeniedError,
+    DestinationError,
+    JobError,
+    OutcomeUnknownError,
+    PluginError,
+    QuotaSpentError,
+    ThrottledError,
+    UnavailableError,
+)
+from exportkit.hookspecs import hookimpl
+from exportkit.records import (
+    Batch,
+    Catalogue,
+    Column,
+    Connection,
+    Counts,
+    Delivery,
+    Description,
+    FieldMapping,
+    Finding,
+    Limits,
+    MappedField,
+    Rejection,
+    Run,
+    Settlement,
+    Target,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AccessDeniedError",
+    "Batch",
+    "Catalogue",
+    "Column",
+    "Connection",
+    "Counts",
+    "Delivery",
+    "Description",
+    "DestinationError",
+    "FieldMapping",
+    "Finding",
+    "JobError",
+    "Limits",
+    "MappedField",
+    "OutcomeUnknownError",
+    "PluginError",
+    "QuotaSpentError",
+    "Rejection",
+    "Run",
+    "Settlement",
+    "Target",
+    "ThrottledError",
+    "UnavailableError",
+    "hookimpl",
+]
