@@ -1,0 +1,32 @@
+"""Wrong names: the right one that was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_SIMILAR = 65.0
+_SHOWN = 12
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that looks most like `name`; None if none does."""
+    from rapidfuzz import fuzz, process
+
+    choices = list(known)
+    found = process.extractOne(
+        name.casefold(), choices, scorer=fuzz.ratio, processor=str.casefold, score_cutoff=_SIMILAR
+    )
+    return choices[found[2]] if found else None
+
+
+def nearest_hint(name: str, known: Iterable[str]) -> str:
+    """What to do about a wrong name: `did you mean 'email'?`, or `there are: a, b, c`."""
+    choices = list(known)
+    guess = nearest(name, choices)
+    if guess is not None:
+        return f"did you mean '{guess}'?"
+    if not choices:
+        return "there are none"
+    shown = ", ".join(choices[:_SHOWN])
+    more = len(choices) - _SHOWN
+    return f"there are: {shown}" + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,160 @@
+"""The files' JSON Schemas: to check documents with, and composed with a plugin's for editors."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from exportkit.config.documents import Document
+from exportkit.config.names import nearest, nearest_hint
+from exportkit.errors import Complaint, PluginError
+
+__all__ = ["KINDS", "check", "check_options", "compose", "nearest", "nearest_hint", "shipped"]
+
+KINDS = ("workspace", "source", "connection", "job")
+
+# In the wheel the schemas lie in the package; in a checkout beside it.
+_FOLDERS = (Path(__file__).parents[1] / "schemas", Path(__file__).parents[2] / "schemas")
+
+
+@cache
+def _shipped_text(kind: str) -> str:
+    name = f"{kind}.schema.json"
+    for folder in _FOLDERS:
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8")
+    raise PluginError(f"{name} is missing from the installation", hint="install exportkit again")
+
+
+def shipped(kind: str) -> dict[str, Any]:
+    """The schema of one kind of file, without any plugin's part. A fresh copy."""
+    schema: dict[str, Any] = json.loads(_shipped_text(kind))
+    return schema
+
+
+def compose(
+    kind: str,
+    *,
+    type: str | None = None,  # noqa: A002 - the word in the files
+    connection_options: Mapping[str, Any] | None = None,
+    job_options: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The schema of one kind of file for editors, with a plugin's schemas in their place.
+
+    A job gets `job_options` at `destination`; a connection gets `connection_options` at `options`
+    and `type` as a constant.
+    """
+    schema = shipped(kind)
+    properties = schema["properties"]
+    if kind == "job" and job_options is not None:
+        _graft(schema, "destination", job_options)
+    if kind == "connection" and connection_options is not None:
+        _graft(schema, "options", connection_options)
+    if kind == "connection" and type is not None:
+        properties["type"] = {**properties["type"], "const": type}
+    return schema
+
+
+def _graft(schema: dict[str, Any], name: str, part: Mapping[str, Any]) -> None:
+    own = {k: v for k, v in schema["properties"][name].items() if k in ("title", "description")}
+    grafted = _rebased(copy.deepcopy(dict(part)), f"#/properties/{name}")
+    grafted.pop("$schema", None)
+    schema["properties"][name] = own | grafted
+    if part.get("required") and name not in schema["required"]:
+        schema["required"].append(name)
+
+
+def _rebased(part: Any, base: str) -> Any:
+    """The plugin's schema with references into itself made to work inside the whole."""
+    if isinstance(part, dict):
+        if "$id" in part:
+            return part
+        return {
+            key: base + value[1:]
+            if key == "$ref" and isinstance(value, str) and (value == "#" or value[:2] == "#/")
+            else _rebased(value, base)
+            for key, value in part.items()
+        }
+    if isinstance(part, list):
+        return [_rebased(item, base) for item in part]
+    return part
+
+
+@cache
+def _validator(kind: str) -> Any:
+    return _build(shipped(kind))
+
+
+def _build(schema: Mapping[str, Any]) -> Any:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
+    # An empty registry: a reference to somewhere else is never fetched.
+    return Draft202012Validator(
+        dict(schema), registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+
+
+def check(document: Document, kind: str) -> list[Complaint]:
+    """Everything that is wrong with a file of this kind, in the order of its lines."""
+    from exportkit.config.secrets import plain_secrets
+    from exportkit.config.wording import complaints_of
+
+    found = list(complaints_of(_validator(kind).iter_errors(document.data), document, ()))
+    found += plain_secrets(document, kind)
+    return _in_order(found)
+
+
+def check_options(
+    document: Document, at: tuple[str, ...], schema: Mapping[str, Any]
+) -> list[Complaint]:
+    """Everything that is wrong with the part under `at` by a plugin's schema.
+
+    A part that is not there counts as empty. Text with references is not known yet, so nothing is
+    said about it. Raises PluginError if the schema itself is broken.
+    """
+    from exportkit.config.secrets import plain_options
+    from exportkit.config.wording import complaints_of
+
+    part: Any = document.data
+    for step in at:
+        part = part.get(step) if isinstance(part, dict) else None
+    try:
+        errors = list(_build(schema).iter_errors({} if part is None else part))
+    except _schema_failures() as error:
+        raise PluginError(
+            f"the plugin's schema of `{'.'.join(at)}` cannot be used ({type(error).__name__})",
+            hint="this is the plugin's fault: tell its author",
+        ) from error
+    found = list(complaints_of(errors, document, at))
+    found += plain_options(document, at, schema)
+    return _in_order(found)
+
+
+def _schema_failures() -> tuple[type[Exception], ...]:
+    import re
+
+    from jsonschema.exceptions import UndefinedTypeCheck, UnknownType
+    from referencing.exceptions import Unresolvable
+
+    return (
+        UnknownType,
+        UndefinedTypeCheck,
+        Unresolvable,
+        re.error,
+        TypeError,
+        AttributeError,
+        ValueError,
+        RecursionError,
+    )
+
+
+def _in_order(found: Sequence[Complaint]) -> list[Complaint]:
+    unique = dict.fromkeys(found)
+    return sorted(
+        unique, key=lambda one: (one.location.line, one.location.column) if one.location else (0, 0)
+    )

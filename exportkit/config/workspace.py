@@ -1,0 +1,253 @@
+"""A workspace: the folder with `exportkit.yaml`, and the files in it by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from exportkit.config.connection import ConnectionFile, read_connection
+from exportkit.config.documents import Document, read_document
+from exportkit.config.job import Job, read_job
+from exportkit.config.retention import Retention, read_retention
+from exportkit.config.source import Source, read_source
+from exportkit.errors import Complaint, ConfigError, Location
+
+FILE_NAME = "exportkit.yaml"
+DEFAULT_STATE = ".exportkit"
+SUFFIXES = (".yaml", ".yml")
+
+Item = TypeVar("Item", Job, Source, ConnectionFile)
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Operating-system users and %groups. A workspace without roles has none of these."""
+
+    admin: tuple[str, ...] = ()
+    contributor: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """All files of one kind, by name; broken ones are complaints instead of items."""
+
+    items: tuple[Item, ...]
+    complaints: tuple[Complaint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Item]):
+    name: str
+    folder: str
+    read: Callable[[Document], Item]
+
+
+_JOB = _Kind("job", "jobs", read_job)
+_SOURCE = _Kind("source", "sources", read_source)
+_CONNECTION = _Kind("connection", "connections", read_connection)
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """The files of one kind as found on disk: read as YAML, not yet checked."""
+
+    by_name: dict[str, list[Document]] = field(default_factory=dict)
+    broken: dict[Path, ConfigError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An open workspace. `root` is absolute; `state` is as written (a folder or a URL).
+
+    `outputs` are absolute folders outside the workspace that destinations may write to. Files are
+    read once; `warnings` are complaints about files that nobody asked for by name.
+    """
+
+    root: Path
+    state: str = field(repr=False)
+    outputs: tuple[Path, ...]
+    roles: Roles | None
+    retention: Retention | None
+    document: Document = field(repr=False, compare=False)
+    _shelves: dict[str, _Shelf] = field(default_factory=dict, repr=False, compare=False)
+
+    def job(self, name_or_file: str) -> Job:
+        """The job of that name, or in that file (relative to the current directory or the root).
+
+        Raises ConfigError if there is none, two, or what is there is wrong.
+        """
+        if name_or_file.endswith(SUFFIXES) or "/" in name_or_file or "\\" in name_or_file:
+            return self._checked(_JOB, self._document(self._file(name_or_file)))
+        return self._named(_JOB, name_or_file, None)
+
+    def source(self, name: str, at: Location | None = None) -> Source:
+        """The source of that name. `at` is where the name was asked for. Raises ConfigError."""
+        return self._named(_SOURCE, name, at)
+
+    def connection(self, name: str, at: Location | None = None) -> ConnectionFile:
+        """The connection of that name, unresolved. Raises ConfigError, at `at` if given."""
+        return self._named(_CONNECTION, name, at)
+
+    def jobs(self) -> Listing[Job]:
+        """Every job, sorted by name, and what is wrong with the files that are none."""
+        return self._listing(_JOB)
+
+    def sources(self) -> Listing[Source]:
+        """Every source, sorted by name, and what is wrong with the files that are none."""
+        return self._listing(_SOURCE)
+
+    def connections(self) -> Listing[ConnectionFile]:
+        """Every connection, sorted by name, and what is wrong with the files that are none."""
+        return self._listing(_CONNECTION)
+
+    @property
+    def warnings(self) -> tuple[Complaint, ...]:
+        """Files that could not be read while something else was looked for."""
+        return tuple(
+            complaint
+            for shelf in self._shelves.values()
+            for error in shelf.broken.values()
+            for complaint in error.complaints
+        )
+
+    def shown(self, path: Path) -> str:
+        """A file's name in messages: relative to the current directory, else to the workspace."""
+        for folder in (Path.cwd(), self.root):
+            if path.is_relative_to(folder):
+                return path.relative_to(folder).as_posix()
+        return path.as_posix()
+
+    def _file(self, given: str) -> Path:
+        path = Path(given).absolute()
+        return path if path.exists() else self.root / given
+
+    def _document(self, path: Path) -> Document:
+        return read_document(path, self.shown(path))
+
+    def _named(self, kind: _Kind[Item], name: str, at: Location | None) -> Item:
+        shelf = self._shelf(kind)
+        documents = shelf.by_name.get(name, [])
+        if len(documents) > 1:
+            raise ConfigError(complaints=[_taken(kind, documents)])
+        if documents:
+            return self._checked(kind, documents[0])
+        for path, error in shelf.broken.items():
+            if path.stem == name:
+                raise error
+        raise self._unknown(kind, name, at)
+
+    def _unknown(self, kind: _Kind[Any], name: str, at: Location | None) -> ConfigError:
+        from exportkit.config.names import nearest_hint
+
+        known = sorted(self._shelf(kind).by_name)
+        hint = nearest_hint(name, known) if known else f"there are no files in {kind.folder}/"
+        return ConfigError(f"there is no {kind.name} '{name}'", hint=hint, location=at)
+
+    def _checked(self, kind: _Kind[Item], document: Document) -> Item:
+        from exportkit.config.schemas import check
+
+        if complaints := check(document, kind.name):
+            raise ConfigError(complaints=complaints)
+        return kind.read(document)
+
+    def _listing(self, kind: _Kind[Item]) -> Listing[Item]:
+        shelf = self._shelf(kind)
+        items: list[Item] = []
+        complaints = [found for error in shelf.broken.values() for found in error.complaints]
+        for _, documents in sorted(shelf.by_name.items()):
+            if len(documents) > 1:
+                complaints.append(_taken(kind, documents))
+            for document in documents:
+                try:
+                    item = self._checked(kind, document)
+                except ConfigError as error:
+                    complaints.extend(error.complaints)
+                else:
+                    items.extend([item] if len(documents) == 1 else [])
+        return Listing(tuple(items), tuple(complaints))
+
+    def _shelf(self, kind: _Kind[Any]) -> _Shelf:
+        if kind.name not in self._shelves:
+            shelf = self._shelves[kind.name] = _Shelf()
+            for path in _files(self.root / kind.folder):
+                try:
+                    document = self._document(path)
+                except ConfigError as error:
+                    shelf.broken[path] = error
+                    continue
+                shelf.by_name.setdefault(_name_of(document), []).append(document)
+        return self._shelves[kind.name]
+
+
+def open_workspace(directory: Path | None = None) -> Workspace:
+    """The workspace that `directory` (or the current one) lies in, found by walking up, like git.
+
+    Raises ConfigError if there is none, or if its `exportkit.yaml` is wrong.
+    """
+    from exportkit.config.schemas import check
+
+    start = (directory or Path.cwd()).absolute()
+    root = _find_root(start)
+    path = root / FILE_NAME
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else FILE_NAME
+    document = read_document(path, str(shown))
+    if complaints := check(document, "workspace"):
+        raise ConfigError(complaints=complaints)
+    data = document.data
+    roles = data.get("roles")
+    outputs = range(len(data.get("outputs") or []))
+    return Workspace(
+        root=root,
+        state=document.text(("state",)) or DEFAULT_STATE,
+        outputs=tuple((root / (document.text(("outputs", i)) or "")).resolve() for i in outputs),
+        roles=None
+        if roles is None
+        else Roles(_names(document, "admin"), _names(document, "contributor")),
+        retention=read_retention(document),
+        document=document,
+    )
+
+
+def _names(document: Document, role: str) -> tuple[str, ...]:
+    names = document.data["roles"].get(role) or []
+    return tuple(document.text(("roles", role, index)) or "" for index in range(len(names)))
+
+
+def _find_root(start: Path) -> Path:
+    if not start.is_dir():
+        raise ConfigError(f"there is no folder {start}", hint="check --workspace")
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).exists():
+            return folder.resolve()
+    raise ConfigError(
+        f"there is no {FILE_NAME} in {start} or any folder above it",
+        hint="`exportkit init` writes a workspace; --workspace names one elsewhere",
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in SUFFIXES and not hidden:
+            yield path
+
+
+def _name_of(document: Document) -> str:
+    """The name that a file gives itself, or its own where it fails to."""
+    try:
+        return document.text(("name",)) or document.path.stem
+    except TypeError:
+        return document.path.stem
+
+
+def _taken(kind: _Kind[Any], documents: list[Document]) -> Complaint:
+    first, second = documents[0].locate(("name",)), documents[1].locate(("name",))
+    return Complaint(
+        f"the {kind.name} '{_name_of(documents[1])}' is in {first} as well",
+        second,
+        "give one of the two another name",
+    )
