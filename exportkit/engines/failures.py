@@ -1,0 +1,174 @@
+"""What an engine says when it fails, said again without a value of anybody's row.
+
+DuckDB quotes the row that it cannot read. No such text may reach a message, a log or a chained
+exception, so its errors are replaced, not wrapped: only numbers and our own file names survive.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from exportkit.errors import ExportkitError, JournalError, Location, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+
+    from exportkit.engines.files import SourceFile
+
+_CSV_LINE = re.compile(r"Invalid Input Error: CSV Error on Line: (\d+)\n")
+_COUNTS = re.compile(r"\nExpected Number of Columns: (\d+) Found: (\d+)\n")
+_JSON_LINE = re.compile(r'in file "[^"\n]*", (?:at byte \d+ )?in (?:line|record/value) (\d+)')
+_CONVERSION = re.compile(
+    r"(?:Could not convert string '.*' to|to type|cast to type) '?([A-Z0-9_]+)\b", re.DOTALL
+)
+
+
+@contextmanager
+def rewritten(files: Sequence[SourceFile], shown_as: str) -> Iterator[None]:
+    """Run engine code; whatever the engine raises comes out as a SourceError or a JournalError.
+
+    `files` are the ones that may be at fault, `shown_as` is the name if none of them is known.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise rewrite(error, files, shown_as) from None
+
+
+def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> ExportkitError:
+    """The engine's error as ours, without what it quotes."""
+    import duckdb
+
+    text = str(error)
+    if "No space left on device" in text or "Disk quota exceeded" in text:
+        return JournalError("the disk is full", hint="make room, then run again")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return JournalError(
+            "memory and the room for temporary files are used up",
+            hint="make room on the disk of the state folder, then run again",
+        )
+    if isinstance(error, duckdb.ConversionException):
+        return _conversion(text, shown_as)
+    file = _file_of(text, files)
+    name = file.shown_as if file else shown_as
+    if csv_line := _CSV_LINE.match(text):
+        return _csv_failure(text, int(csv_line[1]), file, name)
+    if "CSV Parser state machine" in text:
+        return SourceError(
+            f"{name} does not hold together as CSV",
+            hint="most often its lines end in different ways (LF and CR LF): write it again",
+            location=Location(name),
+        )
+    if "JSON" in text and (json_line := _JSON_LINE.search(text)):
+        line = _json_line(file, int(json_line[1]))
+        return SourceError(
+            f"line {line} is not a JSON object",
+            hint="JSON lines have one object a line, encoded as UTF-8",
+            location=Location(name, line),
+        )
+    if isinstance(
+        error, duckdb.IOException | duckdb.InvalidInputException | duckdb.InternalException
+    ):
+        return SourceError(
+            f"{name} cannot be read: it is damaged, or it changed while it was read",
+            hint="write it again, and replace it in one step (rename) when it is complete",
+            location=Location(name),
+        )
+    if isinstance(error, duckdb.PermissionException):
+        return SourceError(
+            f"{name} would read something besides the source's own files", location=Location(name)
+        )
+    return SourceError(
+        f"{name} cannot be read as declared ({type(error).__name__.removesuffix('Exception')})",
+        location=Location(name),
+    )
+
+
+def _conversion(text: str, shown_as: str) -> SourceError:
+    found = _CONVERSION.search(text)
+    to = f" as {found[1]}" if found else ""
+    return SourceError(
+        f"a value in {shown_as} cannot be read{to}, which an expression asks for",
+        hint="use try_cast(... as ...), or compare with text in '…'",
+    )
+
+
+def _file_of(text: str, files: Sequence[SourceFile]) -> SourceFile | None:
+    if len(files) == 1:
+        return files[0]
+    named = [
+        (max(text.rfind(f"file = {file.path}\n"), text.rfind(f'"{file.path}"')), file)
+        for file in files
+    ]
+    position, file = max(named, key=lambda pair: pair[0], default=(-1, None))
+    return file if position >= 0 else None
+
+
+def _csv_failure(text: str, record: int, file: SourceFile | None, name: str) -> SourceError:
+    line = physical_line(file, record) if file else record
+    counts = _COUNTS.findall(text)
+    if "\nInvalid unicode (byte sequence mismatch) detected." in text:
+        message = f"line {line} is not valid UTF-8"
+        hint = "declare what it is, for example `encoding: windows-1252`"
+    elif "\nValue with unterminated quote found." in text:
+        message = f"line {line} has a quote that is not closed, or text after a closing quote"
+        hint = 'a quote inside a quoted value is written twice: ""'
+    elif "\nMaximum line size of " in text:
+        message = f"line {line} is longer than exportkit reads (16 MiB)"
+        hint = "most often a quote is left open before it"
+    elif counts:
+        expected, found = counts[-1]
+        message = f"line {line} has {found} values where the header has {expected}"
+        hint = 'a value with the delimiter in it stands in quotes: "…"'
+    else:
+        message, hint = f"line {line} is not CSV", "is it cut off, or quoted in another way?"
+    return SourceError(message, hint=hint, location=Location(name, line))
+
+
+def physical_line(file: SourceFile, record: int) -> int:
+    """The line of the file on which its n-th record starts: quoted values may span several.
+
+    The engine counts records. Only the error path pays for this walk over the file.
+    """
+    import io
+
+    csv.field_size_limit(2**31 - 1)
+    with file.opened() as stream:
+        text = io.TextIOWrapper(stream, encoding=file.encoding, errors="replace", newline="")
+        rows = csv.reader(text)
+        start = 1
+        try:
+            for number, _ in enumerate(rows, start=1):
+                if number == record:
+                    return start
+                start = rows.line_num + 1
+        except csv.Error:
+            pass
+    return start if record > 1 else 1
+
+
+def _json_line(file: SourceFile | None, reported: int) -> int:
+    """The engine is one line off for some faults: look at the lines around the one it names."""
+    import json
+
+    if file is None:
+        return reported
+    with file.opened() as stream:
+        for number, line in enumerate(stream, start=1):
+            if number > reported:
+                break
+            if number < reported - 1:
+                continue
+            try:
+                if line.strip() and not isinstance(json.loads(line), dict):
+                    return number
+            except ValueError:
+                return number
+    return reported

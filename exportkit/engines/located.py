@@ -1,0 +1,92 @@
+"""Which files a source is: paths, globs and database URLs become existing, readable files."""
+
+from __future__ import annotations
+
+import glob
+from typing import TYPE_CHECKING
+
+from exportkit.engines.files import SourceFile, look_at
+from exportkit.errors import Location, SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exportkit.config.source import Source
+
+_LOCAL = ("sqlite", "duckdb")
+
+
+def find_files(source: Source, root: Path) -> list[SourceFile]:
+    """The files of a source, sorted by path. SourceError if there are none, or they differ."""
+    if source.spark:
+        _not_yet("Spark sources", source.document.locate(("spark",)))
+    key = "database" if source.database else "file"
+    at = source.document.locate((key,))
+    where = _local_path(source.database, at) if source.database else source.file or ""
+    if "://" in where:
+        _not_yet(f"{where.split('://')[0]}:// sources", at)
+    paths = _paths(where, root)
+    if not paths:
+        raise SourceError(
+            f"no file matches {where}", hint="relative paths start at the workspace", location=at
+        )
+    files = [look_at(path, _shown(path, root), encoding=source.encoding, at=at) for path in paths]
+    _check_alike(files, source, at)
+    return files
+
+
+def _local_path(url: str, at: Location) -> str:
+    scheme, separator, rest = url.partition("://")
+    if scheme not in _LOCAL or not separator:
+        _not_yet(f"{scheme}:// databases" if separator else "such a database", at)
+    if not rest.startswith("/") or rest == "/":
+        raise SourceError(
+            f"{scheme}:// needs three slashes and a path: {scheme}:///data/crm.db", location=at
+        )
+    return rest[1:]
+
+
+def _paths(where: str, root: Path) -> list[Path]:
+    path = root / where
+    if path.exists() or not glob.has_magic(where):
+        return [path]
+    found = glob.glob(where, root_dir=root, recursive=True)  # noqa: PTH207 - absolute ones too
+    return [root / name for name in sorted(found)]
+
+
+def _shown(path: Path, root: Path) -> str:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _check_alike(files: list[SourceFile], source: Source, at: Location) -> None:
+    first = files[0]
+    for file in files[1:]:
+        if file.format != first.format:
+            raise SourceError(
+                f"{file.shown_as} is {file.format}, {first.shown_as} is {first.format}",
+                hint="a glob matches files of one format",
+                location=at,
+            )
+    if first.format in _LOCAL:
+        if len(files) > 1:
+            raise SourceError("a database is one file", hint="name one of them", location=at)
+        if not source.table and not source.query:
+            raise SourceError(
+                f"{first.shown_as} is a database", hint="add `table:` or `query:`", location=at
+            )
+    elif source.table or source.query:
+        key = "table" if source.table else "query"
+        raise SourceError(
+            f"`{key}:` goes with databases, and {first.shown_as} is {first.format}",
+            hint="segments choose rows: segments: {vip: {where: …}}",
+            location=source.document.locate((key,), key=True),
+        )
+
+
+def _not_yet(what: str, at: Location) -> None:
+    raise SourceError(
+        f"this version does not read {what} yet",
+        hint="use `file:` with a file (csv, jsonl, parquet, duckdb, sqlite), "
+        "or `database: sqlite:///…` or `duckdb:///…`",
+        location=at,
+    )

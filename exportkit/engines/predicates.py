@@ -1,0 +1,197 @@
+"""SQL that users write: one expression over the source's columns, and nothing else.
+
+An expression is parsed, every node of the tree has to be on the allow-list, every column has to
+exist, and what runs is the SQL generated from the checked tree, never the text that was written.
+This is the first of two walls; the second is the jail in `sources`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlglot import exp
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# sqlglot's classes by name, so that this module loads without it.
+_NODES = _words("""
+    Column Identifier Literal Boolean Null Paren Tuple Var DataType DataTypeParam Interval
+    And Or Not EQ NEQ GT GTE LT LTE Is In Between Like ILike Escape NullSafeEQ NullSafeNEQ
+    Add Sub Mul Div IntDiv Mod Neg DPipe Case If Cast TryCast Coalesce Nullif
+    Lower Upper Initcap Trim Length Substring Left Right Replace Concat ConcatWs Pad Reverse
+    RegexpLike RegexpReplace RegexpExtract StartsWith EndsWith Contains StrPosition SplitPart
+    Round Floor Ceil Abs Greatest Least Sign Sqrt Pow Ln Log Trunc
+    CurrentDate CurrentTimestamp Localtimestamp DateTrunc TimestampTrunc DateDiff DateAdd DateSub
+    TsOrDsAdd Extract Year Quarter Month Week Day Hour Minute Second DayOfWeek DayOfMonth DayOfYear
+    LastDay TimeToStr StrToTime StrToDate AtTimeZone Date TimeToUnix DateFromParts
+    JSONExtract JSONExtractScalar JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
+""")
+
+# Functions that sqlglot knows by name only.
+_FUNCTIONS = _words("""
+    now age try_strptime strptime isodow hour minute second weekday date_part datepart monthname
+    dayname date_add date_sub datesub strip_accents regexp_full_match isnan isfinite make_date
+""")
+
+_TYPES = _words("""
+    BOOLEAN TINYINT SMALLINT INT BIGINT INT128 UTINYINT USMALLINT UINT UBIGINT FLOAT DOUBLE
+    DECIMAL TEXT VARCHAR CHAR DATE TIME TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ INTERVAL UUID
+""")
+
+
+class ExpressionError(Exception):
+    """An expression is refused: `message` why, `hint` what to do, `known` the valid names.
+
+    `offset` is how many characters into the expression the trouble starts, where that is known;
+    `name` is the wrong name, where it is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        known: Collection[str] = (),
+        name: str | None = None,
+        offset: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.known = tuple(known)
+        self.name = name
+        self.offset = offset
+
+
+def check_expression(sql: str, columns: Collection[str], *, dialect: str = "duckdb") -> str:
+    """Check one expression and answer the SQL to run for it.
+
+    `columns` are the real ones; names are matched without regard to case and come out quoted, as
+    the source spells them. Raises ExpressionError.
+    """
+    return check_tree(sql, columns, dialect=dialect).sql(
+        dialect=dialect, comments=False, identify=True
+    )
+
+
+def columns_of(sql: str, columns: Collection[str], *, dialect: str = "duckdb") -> set[str]:
+    """The columns that a checked expression reads. Raises ExpressionError."""
+    from sqlglot import exp
+
+    tree = check_tree(sql, columns, dialect=dialect)
+    return {node.name for node in tree.find_all(exp.Column)}
+
+
+def check_tree(sql: str, columns: Collection[str], *, dialect: str) -> exp.Expr:
+    """The checked tree of one expression, its columns spelled as the source does."""
+    from sqlglot import exp
+
+    tree = _parse(sql, dialect)
+    real = {name.lower(): name for name in columns}
+    for node in tree.walk():
+        _check_node(node, sql)
+        if isinstance(node, exp.Column):
+            name = real.get(node.name.lower())
+            if name is None:
+                raise ExpressionError(
+                    f"there is no column {node.name!r}",
+                    known=columns,
+                    name=node.name,
+                    offset=_offset(node),
+                )
+            node.set("this", exp.to_identifier(name, quoted=True))
+    return tree
+
+
+def _parse(sql: str, dialect: str) -> exp.Expr:
+    from sqlglot import Dialect, exp
+    from sqlglot.errors import ParseError, TokenError
+
+    if not sql.strip():
+        raise ExpressionError("the expression is empty", hint="leave it out to take every row")
+    try:
+        engine = Dialect.get_or_raise(dialect)
+        tokens = engine.tokenize(sql)
+        if any(token.comments for token in tokens):
+            raise ExpressionError("comments have no place in an expression", hint="use YAML's: # …")
+        trees = engine.parser().parse_into(exp.Condition, tokens, sql)
+    except TokenError as error:
+        raise ExpressionError(
+            "the expression cannot be read", hint="is a quote left open? Text stands in '…'"
+        ) from error
+    except ParseError as error:
+        raise _syntax_error(sql, error.errors[0] if error.errors else {}) from error
+    except RecursionError as error:
+        raise ExpressionError("the expression is nested too deeply") from error
+    if len(trees) != 1 or trees[0] is None:
+        raise ExpressionError("more than one expression stands here", hint="join them with AND")
+    return trees[0]
+
+
+def _syntax_error(sql: str, found: dict[str, object]) -> ExpressionError:
+    near = str(found.get("highlight") or "")
+    lines = sql.splitlines(keepends=True)
+    line, column = int(str(found.get("line") or 1)), int(str(found.get("col") or 1))
+    end = sum(map(len, lines[: line - 1])) + column
+    where = f" near {near!r}" if near and len(near) < 30 and "'" not in near else ""
+    return ExpressionError(
+        f"this is not one SQL expression{where}",
+        hint="for example: lifetime_value >= 1000 and country in ('GR', 'CY')",
+        offset=max(0, end - len(near)),
+    )
+
+
+@cache
+def _allowed_nodes() -> frozenset[type]:
+    from sqlglot import exp
+
+    return frozenset(getattr(exp, name) for name in _NODES if hasattr(exp, name))
+
+
+def _check_node(node: exp.Expr, sql: str) -> None:
+    from sqlglot import exp
+
+    kind = type(node)
+    if isinstance(node, exp.Query | exp.Subquery):
+        raise ExpressionError("a query inside an expression is not allowed", offset=_offset(node))
+    if isinstance(node, exp.Anonymous):
+        if node.name.lower() not in _FUNCTIONS:
+            raise _unknown_function(node.name.lower(), sql)
+    elif kind not in _allowed_nodes():
+        if isinstance(node, exp.AggFunc | exp.Window):
+            raise ExpressionError(
+                "an expression sees one row at a time: no counts, sums or windows",
+                hint="compute it where the source is made",
+            )
+        if isinstance(node, exp.Func):
+            raise _unknown_function(node.sql_name().lower(), sql)
+        raise ExpressionError(
+            f"{kind.__name__.lower()} is not allowed in an expression", offset=_offset(node)
+        )
+    if isinstance(node, exp.Column) and len(node.parts) > 1:
+        raise ExpressionError("columns are named without a table", offset=_offset(node))
+    if isinstance(node, exp.DataType) and node.this.value not in _TYPES:
+        raise ExpressionError(f"the type {node.this.value} is not allowed in an expression")
+
+
+def _unknown_function(name: str, sql: str) -> ExpressionError:
+    found = sql.lower().find(name)
+    return ExpressionError(
+        f"the function {name} is not on the list of allowed functions",
+        hint="comparisons, text, number and date functions are",
+        offset=found if found >= 0 else None,
+    )
+
+
+def _offset(node: exp.Expr) -> int | None:
+    for part in node.walk():
+        if "start" in part.meta:
+            return int(part.meta["start"])
+    return None
