@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exportkit.config.documents import Document
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exportkit.config.documents import Document
 
 DEFAULT_USE = ("admin",)
 

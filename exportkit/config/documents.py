@@ -7,17 +7,18 @@ are refused; aliases are followed as long as the whole stays small.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exportkit.config.nodes import Node, Tree
+from exportkit.config.nodes import Node, Steps, Tree, dotted
 from exportkit.config.reading import read_text
 from exportkit.errors import ConfigError, Location
 
-_BARE_KEY = re.compile(r"[^\s.\[\]\"']+")
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["Document", "Steps", "dotted", "read_document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +38,22 @@ class Document:
 
         Where the path leads nowhere, the nearest ancestor that exists.
         """
-        node, found, mark = self.root, 0, self.root.key_mark
+        node, key_mark, depth = self.root, self.root.mark, 0
         for step in path:
-            child = node.child(step)
+            child = node.children.get(step)
             if child is None:
-                key = False
                 break
-            mark = node.key_mark_of(step) or child.mark
-            node, found = child, found + 1
-        line, column = mark if key and found else node.mark
-        return Location(self.file, line, column, dotted(path[:found] if not key else path))
+            key_mark = node.key_marks.get(step, child.mark)
+            node, depth = child, depth + 1
+        line, column = key_mark if key and depth == len(path) else node.mark
+        return Location(self.file, line, column, dotted(path[:depth]))
+
+    def part(self, path: Sequence[str | int]) -> Any:
+        """The plain data at `path`, None where there is none."""
+        node: Node | None = self.root
+        for step in path:
+            node = node.children.get(step) if node else None
+        return node.value if node else None
 
     def text(self, path: Sequence[str | int]) -> str | None:
         """The scalar at `path` as it was written (`1.50`, not 1.5); None for null or nothing.
@@ -55,25 +62,19 @@ class Document:
         """
         node: Node | None = self.root
         for step in path:
-            node = node.child(step) if node else None
+            node = node.children.get(step) if node else None
         if node is None or node.value is None:
             return None
         if node.text is None:
             raise TypeError(f"{dotted(path)} holds more than one value")
         return node.text
 
-
-def dotted(path: Sequence[str | int]) -> str:
-    """A YAML path for people: `map.email.transform[0]`, with quotes around odd keys."""
-    parts: list[str] = []
-    for step in path:
-        if isinstance(step, int):
-            parts.append(f"[{step}]")
-        elif _BARE_KEY.fullmatch(step):
-            parts.append(f".{step}" if parts else step)
-        else:
-            parts.append(f'["{step}"]')
-    return "".join(parts)
+    def text_or_none(self, path: Sequence[str | int]) -> str | None:
+        """The same, but None for a mapping or a list too."""
+        try:
+            return self.text(path)
+        except TypeError:
+            return None
 
 
 def read_document(path: Path, shown_as: str) -> Document:
@@ -82,8 +83,7 @@ def read_document(path: Path, shown_as: str) -> Document:
     `shown_as` is the file's name in messages. Raises ConfigError, with position, for a file that
     cannot be read, is too large, is not UTF-8, is not YAML, or is not a mapping.
     """
-    text = read_text(path, shown_as)
-    root = Tree(shown_as, text).root()
+    root = Tree(shown_as, read_text(path, shown_as)).root()
     if not isinstance(root.value, dict):
         raise ConfigError(
             f"found {root.kind}, expected keys and values",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from exportkit.config.documents import Document
+from exportkit.config.names import nearest, nearest_hint
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.scalars import parse_duration
-from exportkit.records import Kind, Mode, RunStatus
+from exportkit.errors import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from exportkit.config.documents import Document, Steps
+    from exportkit.config.source import Source
+    from exportkit.records import Kind, Mode, RunStatus
 
 OnTooLong = Literal["reject", "truncate"]
 
@@ -63,7 +69,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
-    """What stops a run before anything is sent; None sets no limit. `settle` is how long it waits."""
+    """What stops a run before anything is sent; None sets no limit.
+
+    `settle` is how long a run waits for the destination's final answer.
+    """
 
     profiles: int | None = None
     removals: Bound | None = None
@@ -128,6 +137,51 @@ def read_job(document: Document) -> Job:
     )
 
 
+def check_job(document: Document) -> Iterator[Complaint]:
+    """What a schema cannot say about a job: its key is mapped, its time zone exists."""
+    key, timezone = document.text(("key",)), document.text(("timezone",))
+    if key is not None and key not in document.data["map"]:
+        yield Complaint(
+            f"the key '{key}' is not a field of the map",
+            document.locate(("key",)),
+            nearest_hint(key, document.data["map"]),
+        )
+    if timezone is not None and not _is_timezone(timezone):
+        import zoneinfo
+
+        guess = nearest(timezone, zoneinfo.available_timezones())
+        yield Complaint(
+            f"there is no time zone '{timezone}'",
+            document.locate(("timezone",)),
+            f"did you mean '{guess}'?" if guess else "for example Europe/Athens",
+        )
+
+
+def check_segments(job: Job, source: Source) -> list[Complaint]:
+    """Complaints about segments of the job that its source does not have."""
+    known = [segment.name for segment in source.segments]
+    return [
+        Complaint(
+            f"the source '{source.name}' has no segment '{name}'",
+            job.document.locate((key, index)),
+            nearest_hint(name, known),
+        )
+        for key, names in (("segments", job.segments), ("suppress", job.suppress))
+        for index, name in enumerate(names)
+        if name not in known
+    ]
+
+
+def _is_timezone(name: str) -> bool:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def _texts(document: Document, key: str) -> tuple[str, ...]:
     items = document.data.get(key) or []
     return tuple(document.text((key, index)) or "" for index in range(len(items)))
@@ -152,7 +206,7 @@ def _field_rule(document: Document, name: str) -> FieldRule:
     )
 
 
-def _transforms(document: Document, at: Sequence[str], entry: Any) -> tuple[Transform, ...]:
+def _transforms(document: Document, at: Steps, entry: Any) -> tuple[Transform, ...]:
     if entry is None:
         return ()
     if not isinstance(entry, list):
@@ -160,7 +214,7 @@ def _transforms(document: Document, at: Sequence[str], entry: Any) -> tuple[Tran
     return tuple(_transform(document, (*at, index), step) for index, step in enumerate(entry))
 
 
-def _transform(document: Document, at: Sequence[str | int], entry: Any) -> Transform:
+def _transform(document: Document, at: Steps, entry: Any) -> Transform:
     if isinstance(entry, dict):
         name = next(iter(entry))
         return Transform(name, document.text((*at, name)))

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from exportkit.config.scalars import resolve_plain
+from exportkit.config.syntax import syntax_error
 from exportkit.errors import ConfigError, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_DEPTH = 50
 MAX_NODES = 200_000
 
 Mark = tuple[int, int]
+Steps = tuple[str | int, ...]
+
+_BARE_KEY = re.compile(r"[^\s.\[\]\"']+")
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -33,24 +41,11 @@ class Node:
     height: int = 0
 
     @property
-    def key_mark(self) -> Mark:
-        """Where the node starts, for want of a key."""
-        return self.mark
-
-    @property
     def kind(self) -> str:
         """What it is, in a sentence: `a list`."""
         if self.value is None:
             return "nothing"
         return _KINDS.get(type(self.value), "a number")
-
-    def child(self, step: str | int) -> Node | None:
-        """The node under a key or an index, if there is one."""
-        return self.children.get(step)
-
-    def key_mark_of(self, step: str | int) -> Mark | None:
-        """Where the key of a child stands; None for items of a list."""
-        return self.key_marks.get(step)
 
 
 @dataclass(slots=True)
@@ -78,10 +73,8 @@ class Tree:
         try:
             for event in yaml.parse(self._text, Loader=_LOADER):
                 self._take(event)
-        except yaml.MarkedYAMLError as error:
-            raise self._broken(error) from None
         except yaml.YAMLError as error:
-            raise ConfigError(f"not YAML: {error}", location=Location(self._file)) from None
+            raise syntax_error(error, self._file, self._text) from None
         if self._root is None:
             raise ConfigError(
                 "the file is empty",
@@ -137,6 +130,8 @@ class Tree:
                 mark,
                 "keep one of the two",
             )
+        if event.anchor:
+            self._anchors[event.anchor] = Node(key, mark, key)
         parent.key, parent.key_mark = key, mark
 
     def _start(self, event: Any) -> None:
@@ -215,37 +210,29 @@ class Tree:
         )
 
     def _error(self, message: str, mark: Mark, hint: str | None = None) -> ConfigError:
-        steps = [entry.key for entry in self._open if entry.key is not None]
-        return ConfigError(
-            message, hint=hint, location=Location(self._file, *mark, ".".join(steps))
-        )
+        return ConfigError(message, hint=hint, location=Location(self._file, *mark, self._path()))
 
-    def _broken(self, error: yaml.MarkedYAMLError) -> ConfigError:
-        place = error.problem_mark or error.context_mark
-        line, column = (place.line + 1, place.column + 1) if place else (1, 1)
-        problem = (error.problem or "it cannot be read").strip()
-        lines = self._text.split("\n")
-        source = lines[line - 1] if line <= len(lines) else ""
-        message, hint = _in_words(problem, source, column)
-        return ConfigError(
-            f"not YAML: {message}", hint=hint, location=Location(self._file, line, column)
-        )
+    def _path(self) -> str:
+        """Where the parser is: the keys and indices of everything that is open."""
+        steps = [
+            len(entry.node.value) if isinstance(entry.node.value, list) else entry.key
+            for entry in self._open
+        ]
+        return dotted([step for step in steps if step is not None])
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A YAML path for people: `map.email.transform[0]`, with quotes around odd keys."""
+    parts: list[str] = []
+    for step in path:
+        if isinstance(step, int):
+            parts.append(f"[{step}]")
+        elif _BARE_KEY.fullmatch(step):
+            parts.append(f".{step}" if parts else step)
+        else:
+            parts.append(f'["{step}"]')
+    return "".join(parts)
 
 
 def _mark(event: Any) -> Mark:
     return event.start_mark.line + 1, event.start_mark.column + 1
-
-
-def _in_words(problem: str, source: str, column: int) -> tuple[str, str | None]:
-    """A parser's complaint for people: what was found and what to do about it."""
-    here = source[column - 1 : column]
-    if here == "\t" or "\t" in source[: len(source) - len(source.lstrip())]:
-        return "found a tab at the start of a line, expected blanks", "indent with blanks"
-    if "mapping values are not allowed" in problem:
-        return (
-            "found a second ':' where a value was expected",
-            "put text that contains ': ' in quotes, and check the indentation",
-        )
-    if here and here in "%@`":
-        return f"found {here!r} at the start of a value", "put the text in quotes"
-    return problem, "check the quotes, brackets and indentation around this line"

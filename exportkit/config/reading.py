@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exportkit.errors import ConfigError, Location
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES = 1_000_000
 

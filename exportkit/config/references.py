@@ -1,6 +1,7 @@
-"""References in `connections/` and `sources/`: `${env:NAME}`, `${file:PATH}`, `${keyring:SERVICE/NAME}`.
+"""References: `${env:NAME}`, `${file:PATH}`, `${keyring:SERVICE/NAME}`.
 
-They are replaced late, just before use, and what they stand for is never quoted in a message.
+Connections and sources may hold them. They are replaced late, just before use, and what they stand
+for is never quoted in a message.
 """
 
 from __future__ import annotations
@@ -8,17 +9,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exportkit.config.documents import Document
 from exportkit.config.names import nearest
 from exportkit.errors import ConfigError, Location
 
-REFERENCE = re.compile(r"\$\{([^{}]*)\}")
-_LONGEST = 100_000
+if TYPE_CHECKING:
+    from exportkit.config.documents import Document, Steps
 
-Path_ = tuple[str | int, ...]
+REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+FORMS = "${env:NAME}, ${file:PATH} or ${keyring:SERVICE/NAME}"
+
+_FORM = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+", re.DOTALL)
+_LONGEST = 100_000
 
 
 def has_reference(text: str) -> bool:
@@ -26,19 +31,19 @@ def has_reference(text: str) -> bool:
     return REFERENCE.search(text) is not None
 
 
-def is_reference(text: str) -> bool:
-    """Whether the text is one `${...}` and nothing else."""
-    return REFERENCE.fullmatch(text.strip()) is not None
+def malformed(text: str) -> str | None:
+    """The first reference in the text that is of no known form, if there is one."""
+    return next((m.group() for m in REFERENCE.finditer(text) if not _FORM.fullmatch(m[1])), None)
 
 
-def resolve(value: Any, document: Document, at: Path_, *, root: Path | None = None) -> Any:
+def resolve(value: Any, document: Document, at: Steps, *, root: Path | None = None) -> Any:
     """A copy of `value` (found at `at`) with the references in all its text replaced.
 
-    `${file:PATH}` starts at `root`, by default at the workspace: the folder above the one that
-    the file lies in. Raises ConfigError, with position, for what cannot be resolved.
+    `${file:PATH}` starts at `root`, by default at the workspace that the document lies in. Raises
+    ConfigError, with position, for what cannot be replaced.
     """
     if isinstance(value, str):
-        return _replace(value, document, at, root)
+        return _replace(value, document, at, root) if "${" in value else value
     if isinstance(value, Mapping):
         return {k: resolve(v, document, (*at, k), root=root) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -46,49 +51,39 @@ def resolve(value: Any, document: Document, at: Path_, *, root: Path | None = No
     return value
 
 
-def _replace(text: str, document: Document, at: Path_, root: Path | None) -> str:
+def _replace(text: str, document: Document, at: Steps, root: Path | None) -> str:
+    where = document.locate(at)
+    if (odd := malformed(text)) is not None:
+        raise ConfigError(f"found {odd}, expected {FORMS}", location=where)
+
     def one(match: re.Match[str]) -> str:
-        scheme, _, name = match.group(1).partition(":")
-        reader = _READERS.get(scheme)
-        where = document.locate(at)
-        if reader is None or not name:
-            raise ConfigError(
-                "found a reference of an unknown form",
-                location=where,
-                hint="expected ${env:NAME}, ${file:PATH} or ${keyring:SERVICE/NAME}",
-            )
-        return reader(name, where, root or workspace_of(document))
+        scheme, _, name = match[1].partition(":")
+        return _READERS[scheme](name, where, root or _workspace_of(document))
 
-    return REFERENCE.sub(one, text) if "${" in text else text
+    return REFERENCE.sub(one, text)
 
 
-def workspace_of(document: Document) -> Path:
-    """The nearest folder above the file that holds an `exportkit.yaml`, else the file's own."""
-    for folder in document.path.absolute().parents:
-        if (folder / "exportkit.yaml").exists():
-            return folder
-    return document.path.absolute().parent
+def _workspace_of(document: Document) -> Path:
+    parents = document.path.absolute().parents
+    return next((up for up in parents if (up / "exportkit.yaml").exists()), parents[0])
 
 
-def _from_environment(name: str, where: Location, root: Path) -> str:  # noqa: ARG001 - one signature
+def _from_environment(name: str, where: Location, _root: Path) -> str:
     value = os.environ.get(name)
-    if value is None:
-        guess = nearest(name, os.environ)
-        hint = f"did you mean '{guess}'?" if guess else f"set it: export {name}=..."
-        raise ConfigError(f"the environment variable {name} is not set", location=where, hint=hint)
-    if not value:
-        raise ConfigError(
-            f"the environment variable {name} is empty",
-            location=where,
-            hint=f"set it: export {name}=...",
-        )
-    return value
+    if value:
+        return value
+    guess = nearest(name, (key for key in os.environ if key != name))
+    is_near = guess is not None and value is None
+    raise ConfigError(
+        f"the environment variable {name} is {'not set' if value is None else 'empty'}",
+        location=where,
+        hint=f"did you mean {guess}?" if is_near else f"set it: export {name}=...",
+    )
 
 
 def _from_file(name: str, where: Location, root: Path) -> str:
-    path = root / Path(name).expanduser()
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with (root / Path(name).expanduser()).open(encoding="utf-8-sig") as file:
             value = file.read(_LONGEST + 1)
     except UnicodeDecodeError:
         raise ConfigError(f"the file {name} is not UTF-8 text", location=where) from None
@@ -106,15 +101,10 @@ def _from_file(name: str, where: Location, root: Path) -> str:
     return value
 
 
-def _from_keyring(name: str, where: Location, root: Path) -> str:  # noqa: ARG001 - one signature
+def _from_keyring(name: str, where: Location, _root: Path) -> str:
     service, _, entry = name.rpartition("/")
-    if not service or not entry:
-        raise ConfigError(
-            f"found ${{keyring:{name}}}, expected ${{keyring:SERVICE/NAME}}", location=where
-        )
     try:
-        import keyring
-        from keyring.errors import KeyringError
+        keyring, failures = import_module("keyring"), import_module("keyring.errors")
     except ImportError:
         raise ConfigError(
             "${keyring:...} needs the package keyring, which is not installed",
@@ -123,7 +113,7 @@ def _from_keyring(name: str, where: Location, root: Path) -> str:  # noqa: ARG00
         ) from None
     try:
         value = keyring.get_password(service, entry)
-    except KeyringError as error:
+    except failures.KeyringError as error:
         raise ConfigError(
             f"the keyring cannot be used ({type(error).__name__})",
             location=where,

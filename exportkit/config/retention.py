@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from exportkit.config.documents import Document
 from exportkit.config.scalars import parse_duration
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from exportkit.config.documents import Document
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from exportkit.config.documents import Document
 from exportkit.config.names import nearest, nearest_hint
 from exportkit.errors import Complaint, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from exportkit.config.documents import Document
 
 __all__ = ["KINDS", "check", "check_options", "compose", "nearest", "nearest_hint", "shipped"]
 
@@ -110,19 +113,22 @@ def check(document: Document, kind: str) -> list[Complaint]:
 
 
 def check_options(
-    document: Document, at: tuple[str, ...], schema: Mapping[str, Any]
+    document: Document,
+    at: tuple[str, ...],
+    schema: Mapping[str, Any],
+    *,
+    values: Mapping[str, Any] | None = None,
 ) -> list[Complaint]:
     """Everything that is wrong with the part under `at` by a plugin's schema.
 
     A part that is not there counts as empty. Text with references is not known yet, so nothing is
-    said about it. Raises PluginError if the schema itself is broken.
+    said about it: hand in the resolved part as `values` to check that instead (what came from a
+    reference is not quoted then either). Raises PluginError if the schema itself is broken.
     """
     from exportkit.config.secrets import plain_options
     from exportkit.config.wording import complaints_of
 
-    part: Any = document.data
-    for step in at:
-        part = part.get(step) if isinstance(part, dict) else None
+    part = document.part(at) if values is None else values
     try:
         errors = list(_build(schema).iter_errors({} if part is None else part))
     except _schema_failures() as error:
@@ -131,8 +137,7 @@ def check_options(
             hint="this is the plugin's fault: tell its author",
         ) from error
     found = list(complaints_of(errors, document, at))
-    found += plain_options(document, at, schema)
-    return _in_order(found)
+    return _in_order([*found, *plain_options(document, at, schema)])
 
 
 def _schema_failures() -> tuple[type[Exception], ...]:

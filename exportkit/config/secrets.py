@@ -1,123 +1,165 @@
-"""Secrets in plain text, found in files that people review, mail around and keep in git."""
+"""Secrets in plain text, in files that people review, mail around and keep in git."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from exportkit.config.documents import Document
-from exportkit.config.references import REFERENCE, has_reference
+from exportkit.config.references import FORMS, REFERENCE, has_reference, malformed
 from exportkit.errors import Complaint
 
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+if TYPE_CHECKING:
+    from exportkit.config.documents import Document, Steps
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # The last words of a key whose value is a secret: refresh_token, clientSecret, X-Api-Key.
-_SECRET_ENDINGS = re.compile(
+_SECRET_ENDING = re.compile(
     r"(^| )(pass|passwd|password|passphrase|pwd|secret|token|credentials?|bearer|authorization"
     r"|apikey|(api|access|secret|private|signing|encryption|account|auth|license) key)$"
 )
 # Wider: a value under such a key is never quoted.
-_SENSITIVE = re.compile(
-    r"pass|pwd|secret|token|credential|bearer|auth|api.?key|[a-z]key$|^key$", re.I
+_SENSITIVE = re.compile(r"pass|pwd|secret|token|credential|bearer|auth|api.?key|[a-z_-]key$", re.I)
+
+_IN_URL = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:(?!\d{1,5}[/?#])[^\s@]*[^\s@/]@"
+    r"|[?&;](password|passwd|pwd|secret|token|access_token|api_?key)=[^&;\s#]",
+    re.I,
+)
+_TOKEN = re.compile(
+    r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", re.ASCII
 )
 
-_URL_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:([^/\s@]+)@", re.I)
-_QUERY_SECRET = re.compile(
-    r"[?&;](password|passwd|pwd|secret|token|access_token|api_?key)=([^&;\s#]+)", re.I
-)
-_BEARER = re.compile(r"\b(?:bearer|basic)\s+[A-Za-z0-9._~+/-]{16,}=*", re.I)
-_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
-
-Path = tuple[str | int, ...]
-
-
-def is_secret_key(key: str) -> bool:
-    """Whether a key's name says that its value is a secret: `client_secret`, `apiKey`."""
-    words = " ".join(word.lower() for word in _WORDS.findall(key))
-    return _SECRET_ENDINGS.search(words) is not None
-
-
-def is_sensitive(path: Sequence[str | int]) -> bool:
-    """Whether values at this path should not be quoted, to be on the safe side."""
-    return any(isinstance(step, str) and _SENSITIVE.search(step) for step in path)
-
-
-def looks_secret(text: str) -> bool:
-    """Whether text is recognisably a secret by its form: a URL with a password, a token."""
-    bare = REFERENCE.sub("", text)
-    return bool(
-        _URL_PASSWORD.search(bare)
-        or _QUERY_SECRET.search(bare)
-        or _BEARER.search(bare)
-        or _JWT.search(bare)
-    )
-
-
-def plain_secrets(document: Document, kind: str) -> Iterator[Complaint]:
-    """Complaints about secrets, and about references where none are replaced."""
-    for path, text in _texts(document.data, ()):
-        if kind in ("job", "workspace") and has_reference(text):
-            yield Complaint(
-                "found a reference ${...}; in this file none are replaced",
-                document.locate(path),
-                "references belong in connections/ and sources/",
-            )
-        elif kind == "job" and _under_secret_key(path):
-            yield Complaint(
-                "found a secret in plain text",
-                document.locate(path, key=True),
-                "secrets belong in the connection, as a reference such as ${env:NAME}",
-            )
-        elif looks_secret(text):
-            yield Complaint(
-                "found a password or token in plain text",
-                document.locate(path),
-                _REMEDY[kind],
-            )
-
-
+# Where references are replaced; they are no use elsewhere.
+_REPLACED = {
+    "source": ("file", "database", "spark", "table", "query"),
+    "connection": ("options",),
+}
 _REMEDY = {
-    "workspace": "take the password out; PostgreSQL reads it from PGPASSWORD or ~/.pgpass",
+    "workspace": "take it out; PostgreSQL reads its password from PGPASSWORD or ~/.pgpass",
     "source": "write it as a reference: postgresql://user:${env:PASSWORD}@host/database",
     "connection": "write it as a reference such as ${env:NAME}",
     "job": "secrets belong in the connection, as a reference such as ${env:NAME}",
 }
 
 
-def _under_secret_key(path: Path) -> bool:
-    """Field names are free (a column may be called `token`); a constant is what is written."""
+def is_secret_key(key: str) -> bool:
+    """Whether a key's name says that its value is a secret: `client_secret`, `apiKey`."""
+    words = " ".join(word.lower() for word in _WORDS.findall(key))
+    return _SECRET_ENDING.search(words) is not None
+
+
+def is_sensitive(path: Steps) -> bool:
+    """Whether values at this path should not be quoted, to be on the safe side."""
+    is_option = bool(path) and path[0] in ("options", "destination")
+    return any(
+        isinstance(step, str) and (_SENSITIVE.search(step) or (is_option and step == "key"))
+        for step in path
+    )
+
+
+def looks_secret(text: str) -> bool:
+    """Whether text is a secret by its form: a URL with a password, a bearer token, a JWT."""
+    bare = REFERENCE.sub("", text)
+    return bool(_IN_URL.search(bare) or _TOKEN.search(bare))
+
+
+def plain_secrets(document: Document, kind: str) -> Iterator[Complaint]:
+    """Complaints about secrets in plain text, and about references where none are replaced."""
+    for path, text in _texts(document.data, ()):
+        if has_reference(text):
+            yield from _misplaced(document, kind, path, text)
+        elif kind == "job" and _under_secret_key(path):
+            yield Complaint(
+                "found a secret in plain text", document.locate(path, key=True), _REMEDY[kind]
+            )
+        if looks_secret(text):
+            yield Complaint(
+                "found a password or token in plain text", document.locate(path), _REMEDY[kind]
+            )
+
+
+def _misplaced(document: Document, kind: str, path: Steps, text: str) -> Iterator[Complaint]:
+    where = document.locate(path)
+    keys = _REPLACED.get(kind)
+    if keys is None:
+        yield Complaint(
+            f"found a reference, which is not replaced in a {kind}",
+            where,
+            "references belong in connections/ and sources/",
+        )
+    elif path[0] not in keys:
+        yield Complaint(
+            "found a reference, which is not replaced here",
+            where,
+            f"in a {kind}, references belong under {', '.join(keys)}",
+        )
+    elif (odd := malformed(text)) is not None:
+        yield Complaint(f"found {odd}, expected {FORMS}", where)
+
+
+def _under_secret_key(path: Steps) -> bool:
+    """Field names are free (a field may be called `token`); only a constant is written out."""
     if path[0] == "map":
-        return len(path) == 3 and path[2] in ("value", "default") and is_secret_key(str(path[1]))
+        is_constant = len(path) == 3 and path[2] in ("value", "default")
+        return is_constant and is_secret_key(str(path[1]))
     return any(isinstance(step, str) and is_secret_key(step) for step in path)
 
 
-def plain_options(
-    document: Document, at: Sequence[str], schema: Mapping[str, Any]
-) -> Iterator[Complaint]:
-    """Complaints about secrets (`writeOnly` in the plugin's schema) that are no references."""
-    part: Any = document.data
-    for step in at:
-        part = part.get(step) if isinstance(part, dict) else None
-    properties = schema.get("properties")
-    if not isinstance(part, dict) or not isinstance(properties, Mapping):
+def plain_options(document: Document, at: Steps, schema: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Complaints about options that the schema marks `writeOnly` and that are no references."""
+    part = document.part(at)
+    for path in dict.fromkeys(_marked(schema, schema, part, at, frozenset())):
+        text = document.text_or_none(path)
+        if text and not has_reference(text):
+            name = re.sub(r"\W", "_", str(path[-1])).upper()
+            in_job = at[0] == "destination"
+            yield Complaint(
+                "found a secret in plain text, expected a reference",
+                document.locate(path),
+                _REMEDY["job"] if in_job else f"write ${{env:{name}}} and set that variable",
+            )
+
+
+def _marked(
+    schema: Any, whole: Mapping[str, Any], value: Any, path: Steps, seen: frozenset[int]
+) -> Iterator[Steps]:
+    """Paths of the scalars in `value` for which the schema says writeOnly or x-secret."""
+    if not isinstance(schema, Mapping) or id(schema) in seen:
         return
-    for name, option in properties.items():
-        if not isinstance(option, Mapping) or name not in part:
-            continue
-        secret = option.get("writeOnly") is True or option.get("x-secret") is True
-        if secret:
-            for path, text in _texts(part[name], (*at, name)):
-                if text and not has_reference(text):
-                    yield Complaint(
-                        "found a secret in plain text, expected a reference",
-                        document.locate(path),
-                        f"write it as ${{env:{name.upper()}}} and set that environment variable",
-                    )
-        elif isinstance(part[name], dict):
-            yield from plain_options(document, (*at, name), option)
+    if schema.get("writeOnly") is True or schema.get("x-secret") is True:
+        yield from (inner for inner, _ in _texts(value, path))
+        return
+    seen |= {id(schema)}
+    parts = [part for key in ("allOf", "anyOf", "oneOf") for part in schema.get(key, ())]
+    parts += [schema.get("then"), schema.get("else"), _local(schema.get("$ref"), whole)]
+    for part in parts:
+        yield from _marked(part, whole, value, path, seen)
+    for step, part, item in _children(schema, value):
+        yield from _marked(part, whole, item, (*path, step), frozenset())
 
 
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _children(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str | int, Any, Any]]:
+    if isinstance(value, dict):
+        known = schema.get("properties", {})
+        for key, item in value.items():
+            yield key, known.get(key, schema.get("additionalProperties")), item
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield index, schema.get("items"), item
+
+
+def _local(reference: Any, whole: Mapping[str, Any]) -> Any:
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    found: Any = whole
+    for step in reference[1:].split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
+def _texts(value: Any, path: Steps) -> Iterator[tuple[Steps, str]]:
     """Every scalar below `value` as text, with its path. Null and booleans are no secrets."""
     if isinstance(value, dict):
         for key, item in value.items():

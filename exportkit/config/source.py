@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from exportkit.config.documents import Document
+from exportkit.config.references import resolve
 from exportkit.config.scalars import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+    from exportkit.config.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,18 @@ def read_source(document: Document) -> Source:
         description=text(("description",)) or "",
         document=document,
     )
+
+
+def resolved(source: Source, root: Path) -> Source:
+    """The source with its references replaced: a password may be in it now, so never show it.
+
+    Raises ConfigError, with position, for what cannot be replaced.
+    """
+    parts = {
+        name: resolve(getattr(source, name), source.document, (name,), root=root)
+        for name in ("file", "database", "spark", "table", "query")
+    }
+    return replace(source, **parts)
 
 
 def _segment(document: Document, name: str) -> Segment:

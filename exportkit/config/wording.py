@@ -1,151 +1,195 @@
-"""JSON Schema's errors as sentences that a marketing person can act on."""
+"""JSON Schema's errors as complaints that a marketing person can act on, with positions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from exportkit.config.documents import Document
-from exportkit.config.names import nearest_hint
+from exportkit.config import phrases
+from exportkit.config.names import nearest, nearest_hint
 from exportkit.config.references import has_reference
-from exportkit.config.secrets import is_secret_key, is_sensitive, looks_secret
+from exportkit.config.secrets import is_sensitive, looks_secret
 from exportkit.errors import Complaint
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-_LONGEST = 60
-_TYPES = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping (keys with values)",
-    "null": "nothing",
-}
+    from exportkit.config.documents import Document, Steps
+
+_UNKNOWN_KEYS = ("additionalProperties", "unevaluatedProperties")
+_CHOICES = ("anyOf", "oneOf")
 
 
 def complaints_of(
-    errors: Iterable[ValidationError], document: Document, at: Sequence[str]
+    errors: Iterable[ValidationError], document: Document, at: Steps
 ) -> Iterator[Complaint]:
     """Each error as complaints, with positions; `at` is where the validated part stands."""
-    for error in errors:
-        if not _concerns_reference(error):
-            yield from _complaints(error, document, tuple(at))
+    judged = [error for error in errors if not _concerns_reference(error)]
+    misspelled = {
+        (tuple(error.absolute_path), guess)
+        for error in judged
+        if error.validator in _UNKNOWN_KEYS
+        for guess in _guesses(error)
+    }
+    for error in judged:
+        if not _is_misspelling(error, misspelled):
+            yield from _complaints(error, document, at)
 
 
-def _complaints(
-    error: ValidationError, document: Document, at: tuple[str, ...]
-) -> Iterator[Complaint]:
+def _complaints(error: ValidationError, document: Document, at: Steps) -> Iterator[Complaint]:
     path = (*at, *error.absolute_path)
-    keyword = str(error.validator)
-    if keyword in ("additionalProperties", "unevaluatedProperties") and isinstance(
-        error.instance, dict
-    ):
+    keyword = error.validator
+    is_mapping = isinstance(_instance(error), dict)
+    if keyword in _UNKNOWN_KEYS and is_mapping:
         yield from _unknown_keys(error, document, path)
     elif keyword == "required":
-        missing = _missing(error)
-        yield Complaint(
-            f"the key '{missing}' is missing", document.locate(path), _about(error, missing)
-        )
+        yield _missing_key(error, document, path)
     elif keyword == "dependentRequired":
-        yield from _dependent(error, document, path)
-    elif keyword in ("anyOf", "oneOf"):
+        yield from _companions(error, document, path)
+    elif keyword in _CHOICES:
         yield from _alternatives(error, document, at, path)
-    elif _is_key(error):
-        yield Complaint(
-            f"found the key {_shown(error.instance, path)}, expected {_expected(error)}",
-            document.locate((*path, str(error.instance)), key=True),
-        )
+    elif "propertyNames" in error.absolute_schema_path:
+        yield _wrong_key(error, document, path)
     else:
         yield _wrong_value(error, document, path)
 
 
-def _unknown_keys(
-    error: ValidationError, document: Document, path: tuple[str | int, ...]
-) -> Iterator[Complaint]:
-    known = list(error.schema.get("properties", ()))
-    patterns = error.schema.get("patternProperties", ())
-    unused = [name for name in known if name not in error.instance]
-    import re
-
-    for key in error.instance:
-        if key in known or any(re.search(pattern, key) for pattern in patterns):
-            continue
+def _unknown_keys(error: ValidationError, document: Document, path: Steps) -> Iterator[Complaint]:
+    known = _known_keys(error)
+    for key in _strangers(error):
         yield Complaint(
             f"there is no key '{key}' here",
             document.locate((*path, key), key=True),
-            nearest_hint(key, unused or known) if known else "no keys are expected here",
+            nearest_hint(key, known) if known else "no keys are expected here",
         )
 
 
+def _strangers(error: ValidationError) -> list[str]:
+    schema = _schema(error)
+    patterns = schema.get("patternProperties", ())
+    return [
+        key
+        for key in _instance(error)
+        if key not in schema.get("properties", ())
+        and not any(re.search(pattern, key) for pattern in patterns)
+    ]
+
+
+def _known_keys(error: ValidationError) -> list[str]:
+    """The keys that could be meant: those not there yet, if any are left."""
+    known = list(_schema(error).get("properties", ()))
+    return [name for name in known if name not in _instance(error)] or known
+
+
+def _guesses(error: ValidationError) -> Iterator[str]:
+    known = _known_keys(error)
+    for key in _strangers(error) if isinstance(_instance(error), dict) else ():
+        guess = nearest(key, known)
+        if guess:
+            yield guess
+
+
+def _is_misspelling(error: ValidationError, misspelled: set[tuple[Any, str]]) -> bool:
+    """A missing key that is there under a wrong name needs no second complaint."""
+    path = tuple(error.absolute_path)
+    if error.validator == "required":
+        return (path, _missing(error)) in misspelled
+    if error.validator == "oneOf":
+        return any((path, name) in misspelled for name in _required_names(error))
+    return False
+
+
 def _missing(error: ValidationError) -> str:
-    # The library says which one only in its message: 'name' is a required property.
-    wanted = [name for name in error.validator_value if name not in error.instance]
-    return next((name for name in wanted if error.message.startswith(repr(name))), wanted[0])
+    # One error a name; which one, the library says in its message alone: 'name' is a required ...
+    wanted = [name for name in _wanted(error) if name not in _instance(error)]
+    return str(next(name for name in wanted if error.message.startswith(repr(name))))
 
 
-def _about(error: ValidationError, name: str) -> str | None:
-    """A hint about a missing key: an example where the schema has one, else its description."""
-    entry = error.schema.get("properties", {}).get(name)
-    if not isinstance(entry, Mapping):
-        return None
-    examples = entry.get("examples")
+def _missing_key(error: ValidationError, document: Document, path: Steps) -> Complaint:
+    name = _missing(error)
+    entry = _schema(error).get("properties", {}).get(name)
+    return Complaint(
+        f"the key '{name}' is missing",
+        document.locate(path),
+        _how_to_add(name, entry) if isinstance(entry, Mapping) else None,
+    )
+
+
+def _how_to_add(name: str, entry: Mapping[str, Any]) -> str | None:
+    """A hint about a missing key: what to write, else what it is."""
     if "const" in entry:
         return f"add `{name}: {entry['const']}`"
-    if examples and isinstance(examples[0], str | int):
-        return f"for example `{name}: {examples[0]}`"
-    description = entry.get("description")
-    return str(description) if description else None
+    examples = entry.get("examples")
+    if isinstance(examples, list) and examples:
+        return f"for example `{name}: {_as_yaml(examples[0])}`"
+    described = entry.get("description") or entry.get("title")
+    return str(described) if described else None
 
 
-def _dependent(
-    error: ValidationError, document: Document, path: tuple[str | int, ...]
-) -> Iterator[Complaint]:
-    for key, needed in error.validator_value.items():
-        missing = [name for name in needed if name not in error.instance]
-        if key in error.instance and missing:
+def _as_yaml(value: Any) -> str:
+    """A schema's example on one line, as somebody would write it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_as_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_yaml, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _companions(error: ValidationError, document: Document, path: Steps) -> Iterator[Complaint]:
+    for key, needed in _wanted(error).items():
+        missing = [name for name in needed if name not in _instance(error)]
+        if key in _instance(error) and missing:
             yield Complaint(
-                f"'{key}' goes together with {', '.join(missing)}, which is missing",
+                f"'{key}' goes with {' and '.join(missing)}, which is not here",
                 document.locate((*path, key), key=True),
             )
 
 
 def _alternatives(
-    error: ValidationError,
-    document: Document,
-    at: tuple[str, ...],
-    path: tuple[str | int, ...],
+    error: ValidationError, document: Document, at: Steps, path: Steps
 ) -> Iterator[Complaint]:
-    names = _required_names(error.validator_value)
-    if names and isinstance(error.instance, dict):
+    """`anyOf` and `oneOf` as one sentence, or as what is wrong with the branch that was meant."""
+    names = _required_names(error)
+    if names and isinstance(_instance(error), dict):
         yield _choice(error, document, path, names)
         return
+    meant = [branch for branch in _branches(error) if not any(map(_mismatches(error), branch))]
+    says_it_better = "x-expected" in _schema(error) and not isinstance(
+        _instance(error), dict | list
+    )
+    if len(meant) == 1 and not says_it_better:
+        yield from complaints_of(meant[0], document, at)
+    else:
+        yield _wrong_value(error, document, path)
+
+
+def _branches(error: ValidationError) -> list[list[ValidationError]]:
+    """The errors of each alternative."""
     branches: dict[int, list[ValidationError]] = {}
     for inner in error.context or ():
-        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
-    # The branch that was meant is the one whose own type fits.
-    meant = [
-        inner for inner in branches.values() if not any(_is_own_type(one, error) for one in inner)
-    ]
-    if len(meant) == 1 and (
-        isinstance(error.instance, dict | list) or "x-expected" not in error.schema
-    ):
-        yield from complaints_of(meant[0], document, at)
-        return
-    yield _wrong_value(error, document, path)
+        branches.setdefault(int(inner.relative_schema_path[0]), []).append(inner)
+    return list(branches.values())
 
 
-def _is_own_type(inner: ValidationError, outer: ValidationError) -> bool:
-    own = list(inner.absolute_path) == list(outer.absolute_path)
-    return own and inner.validator in ("type", "enum", "const", "anyOf", "oneOf")
+def _mismatches(outer: ValidationError) -> Any:
+    """Whether an error says that an alternative is for values of another type altogether."""
+    own = list(outer.absolute_path)
+
+    def mismatches(inner: ValidationError) -> bool:
+        if list(inner.absolute_path) != own:
+            return False
+        if inner.validator in _CHOICES and not _required_names(inner):
+            return all(any(map(mismatches, branch)) for branch in _branches(inner))
+        return inner.validator in ("type", "enum", "const")
+
+    return mismatches
 
 
-def _required_names(branches: Any) -> list[str]:
-    """`[{required: [a]}, {required: [b]}]` as [a, b]; anything else as []."""
+def _required_names(error: ValidationError) -> list[str]:
+    """`oneOf: [{required: [a]}, {required: [b]}]` as [a, b]; anything else as []."""
     names: list[str] = []
-    for branch in branches:
+    for branch in _wanted(error) if error.validator in _CHOICES else ():
         required = branch.get("required") if isinstance(branch, dict) else None
         if not required or len(required) != 1:
             return []
@@ -153,123 +197,100 @@ def _required_names(branches: Any) -> list[str]:
     return names
 
 
-def _choice(
-    error: ValidationError, document: Document, path: tuple[str | int, ...], names: list[str]
-) -> Complaint:
-    there = [name for name in names if name in error.instance]
-    how_many = "exactly" if error.validator == "oneOf" else "at least"
-    expected = error.schema.get("x-expected") or f"{how_many} one of {', '.join(names)}"
-    found = " and ".join(there) if there else "none of them"
-    where = document.locate((*path, there[-1]), key=True) if there else document.locate(path)
-    return Complaint(f"found {found}, expected {expected}", where)
+def _choice(error: ValidationError, document: Document, path: Steps, names: list[str]) -> Complaint:
+    there = [name for name in names if name in _instance(error)]
+    wanted = _schema(error).get("x-expected") or (
+        f"{'exactly' if error.validator == 'oneOf' else 'at least'} one of {', '.join(names)}"
+    )
+    if not there:
+        return Complaint(
+            f"found none of {', '.join(names)}; expected {wanted}", document.locate(path)
+        )
+    where = document.locate((*path, there[-1]), key=True)
+    return Complaint(f"found {' and '.join(there)} together, expected {wanted}", where)
 
 
-def _is_key(error: ValidationError) -> bool:
-    return "propertyNames" in error.absolute_schema_path
+def _wrong_key(error: ValidationError, document: Document, path: Steps) -> Complaint:
+    key = str(_instance(error))
+    return Complaint(
+        f"found the key '{key}', expected {_expected(error)}",
+        document.locate((*path, key), key=True),
+        _name_hint(error),
+    )
 
 
-def _wrong_value(
-    error: ValidationError, document: Document, path: tuple[str | int, ...]
-) -> Complaint:
-    found = f"found {_shown(error.instance, path)}"
-    hint = None
-    if error.validator in ("enum", "const") and isinstance(error.instance, str):
-        options = [str(option) for option in _options(error)]
-        hint = nearest_hint(error.instance, options)
-        hint = hint if hint.startswith("did you mean") else None
-    elif error.validator == "type" and error.validator_value == "string":
-        if isinstance(error.instance, int | float):
-            hint = "put it in quotes"
-    return Complaint(f"{found}, expected {_expected(error)}", document.locate(path), hint)
+def _wrong_value(error: ValidationError, document: Document, path: Steps) -> Complaint:
+    secret = _is_secret(error, document, path)
+    hint = None if secret else _enum_hint(error) or _name_hint(error) or _quotes_hint(error)
+    shown = phrases.found(_instance(error), secret=secret)
+    return Complaint(f"found {shown}, expected {_expected(error)}", document.locate(path), hint)
 
 
-def _options(error: ValidationError) -> list[Any]:
-    return [error.validator_value] if error.validator == "const" else list(error.validator_value)
+def _is_secret(error: ValidationError, document: Document, path: Steps) -> bool:
+    if is_sensitive(path) or _schema(error).get("writeOnly") or _schema(error).get("x-secret"):
+        return True
+    written = document.text_or_none(path)
+    return any(
+        looks_secret(text) or has_reference(text)
+        for text in (written, _instance(error))
+        if isinstance(text, str)
+    )
+
+
+def _enum_hint(error: ValidationError) -> str | None:
+    options = list(_named_options(error))
+    if not options or not isinstance(_instance(error), str):
+        return None
+    guess = nearest(_instance(error), options)
+    return f"did you mean '{guess}'?" if guess else None
+
+
+def _named_options(error: ValidationError) -> Iterator[str]:
+    if error.validator == "enum":
+        yield from (str(option) for option in _wanted(error))
+    elif error.validator == "const":
+        yield str(_wanted(error))
+    for inner in error.context or ():
+        yield from _named_options(inner)
+
+
+def _name_hint(error: ValidationError) -> str | None:
+    if error.validator != "pattern" or _wanted(error) != phrases.NAME_PATTERN:
+        return None
+    name = phrases.as_name(_instance(error))
+    return f"for example '{name}'" if name else None
+
+
+def _quotes_hint(error: ValidationError) -> str | None:
+    is_number = isinstance(_instance(error), int | float)
+    wants_text = error.validator == "type" and _wanted(error) == "string"
+    return (
+        "put it in quotes"
+        if is_number and wants_text and "x-expected" not in _schema(error)
+        else None
+    )
 
 
 def _expected(error: ValidationError) -> str:
-    schema = error.schema if isinstance(error.schema, Mapping) else {}
-    if "x-expected" in schema:
-        return str(schema["x-expected"])
-    value = error.validator_value
-    match str(error.validator):
-        case "type":
-            names = value if isinstance(value, list) else [value]
-            return " or ".join(_TYPES.get(name, name) for name in names)
-        case "enum":
-            return "one of: " + ", ".join(str(option) for option in value)
-        case "const":
-            return f"{value!r}" if isinstance(value, str) else f"{value}"
-        case (
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties"
-        ):
-            return _size(str(error.validator), value)
-        case "minimum":
-            return f"at least {value}"
-        case "maximum":
-            return f"at most {value}"
-        case "exclusiveMinimum":
-            return f"more than {value}"
-        case "exclusiveMaximum":
-            return f"less than {value}"
-        case "multipleOf":
-            return f"a multiple of {value}"
-        case "uniqueItems":
-            return "each item once"
-        case "format":
-            return _FORMATS.get(value, f"text of the format {value}") + _example(schema)
-        case "pattern":
-            return f"text of the form {value}" + _example(schema)
-    description = schema.get("description") or schema.get("title")
-    return str(description) if description else "something else"
+    return phrases.expected(_schema(error), str(error.validator), _wanted(error))
 
 
-_FORMATS = {
-    "date": "a date such as 2026-11-20",
-    "date-time": "a time such as 2026-11-20T06:00:00Z",
-    "email": "an e-mail address",
-    "uri": "a URL",
-    "uuid": "an id such as 04fe9a97-a579-43c5-bb1a-58ed29bf0a6a",
-}
+def _schema(error: ValidationError) -> Mapping[str, Any]:
+    return error.schema if isinstance(error.schema, Mapping) else {}
 
 
-def _example(schema: Mapping[str, Any]) -> str:
-    examples = schema.get("examples")
-    return f", for example {examples[0]}" if examples else ""
+def _wanted(error: ValidationError) -> Any:
+    return error.validator_value
 
 
-def _size(keyword: str, value: int) -> str:
-    unit = {"Length": "character", "Items": "item", "Properties": "key"}[keyword[3:]]
-    bound = "at least" if keyword.startswith("min") else "at most"
-    return f"{bound} {value} {unit}{'' if value == 1 else 's'}"
-
-
-def _shown(value: Any, path: Sequence[str | int]) -> str:
-    """A value for a message: what it is, and the value itself unless it may be a secret."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping" if value else "an empty mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    kind = {bool: "the yes/no value", str: "the text"}.get(type(value), "the number")
-    if is_sensitive(path) or (isinstance(value, str) and looks_secret(value)):
-        return kind.replace("the", "a" if kind != "the text" else "", 1).strip()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if not isinstance(value, str):
-        return f"{kind} {value}"
-    short = value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
-    return "empty text" if not value else f"{kind} '{short}'"
+def _instance(error: ValidationError) -> Any:
+    return error.instance
 
 
 def _concerns_reference(error: ValidationError) -> bool:
     """A value that is still a reference cannot be judged yet."""
-    if isinstance(error.instance, str):
-        return has_reference(error.instance)
-    if error.validator not in ("anyOf", "oneOf"):
+    if isinstance(_instance(error), str):
+        return has_reference(_instance(error)) and "propertyNames" not in error.absolute_schema_path
+    if error.validator not in _CHOICES:
         return False
-    branches: dict[int, list[ValidationError]] = {}
-    for inner in error.context or ():
-        branches.setdefault(int(inner.schema_path[0]), []).append(inner)
-    return any(all(_concerns_reference(one) for one in inner) for inner in branches.values())
+    return any(all(map(_concerns_reference, branch)) for branch in _branches(error))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from exportkit.config.connection import ConnectionFile, read_connection
 from exportkit.config.documents import Document, read_document
-from exportkit.config.job import Job, read_job
+from exportkit.config.job import Job, check_job, read_job
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.source import Source, read_source
 from exportkit.errors import Complaint, ConfigError, Location
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 FILE_NAME = "exportkit.yaml"
 DEFAULT_STATE = ".exportkit"
@@ -42,9 +44,10 @@ class _Kind(Generic[Item]):
     name: str
     folder: str
     read: Callable[[Document], Item]
+    check: Callable[[Document], Iterable[Complaint]] = lambda _: ()
 
 
-_JOB = _Kind("job", "jobs", read_job)
+_JOB = _Kind("job", "jobs", read_job, check_job)
 _SOURCE = _Kind("source", "sources", read_source)
 _CONNECTION = _Kind("connection", "connections", read_connection)
 
@@ -78,8 +81,8 @@ class Workspace:
 
         Raises ConfigError if there is none, two, or what is there is wrong.
         """
-        if name_or_file.endswith(SUFFIXES) or "/" in name_or_file or "\\" in name_or_file:
-            return self._checked(_JOB, self._document(self._file(name_or_file)))
+        if name_or_file.endswith(SUFFIXES) or "/" in name_or_file:
+            return self._in_file(_JOB, self._file(name_or_file))
         return self._named(_JOB, name_or_file, None)
 
     def source(self, name: str, at: Location | None = None) -> Source:
@@ -114,13 +117,11 @@ class Workspace:
 
     def shown(self, path: Path) -> str:
         """A file's name in messages: relative to the current directory, else to the workspace."""
-        for folder in (Path.cwd(), self.root):
-            if path.is_relative_to(folder):
-                return path.relative_to(folder).as_posix()
-        return path.as_posix()
+        return _shown(path, self.root)
 
     def _file(self, given: str) -> Path:
-        path = Path(given).absolute()
+        here = _current_folder()
+        path = here / given if here else self.root / given
         return path if path.exists() else self.root / given
 
     def _document(self, path: Path) -> Document:
@@ -138,6 +139,17 @@ class Workspace:
                 raise error
         raise self._unknown(kind, name, at)
 
+    def _in_file(self, kind: _Kind[Item], path: Path) -> Item:
+        item = self._checked(kind, self._document(path))
+        others = [
+            document
+            for document in self._shelf(kind).by_name.get(item.name, [])
+            if document.path.resolve() != path.resolve()
+        ]
+        if others:
+            raise ConfigError(complaints=[_taken(kind, [others[0], item.document])])
+        return item
+
     def _unknown(self, kind: _Kind[Any], name: str, at: Location | None) -> ConfigError:
         from exportkit.config.names import nearest_hint
 
@@ -148,7 +160,7 @@ class Workspace:
     def _checked(self, kind: _Kind[Item], document: Document) -> Item:
         from exportkit.config.schemas import check
 
-        if complaints := check(document, kind.name):
+        if complaints := check(document, kind.name) or list(kind.check(document)):
             raise ConfigError(complaints=complaints)
         return kind.read(document)
 
@@ -188,11 +200,9 @@ def open_workspace(directory: Path | None = None) -> Workspace:
     """
     from exportkit.config.schemas import check
 
-    start = (directory or Path.cwd()).absolute()
-    root = _find_root(start)
+    root = _find_root(directory)
     path = root / FILE_NAME
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else FILE_NAME
-    document = read_document(path, str(shown))
+    document = read_document(path, _shown(path, root))
     if complaints := check(document, "workspace"):
         raise ConfigError(complaints=complaints)
     data = document.data
@@ -215,16 +225,37 @@ def _names(document: Document, role: str) -> tuple[str, ...]:
     return tuple(document.text(("roles", role, index)) or "" for index in range(len(names)))
 
 
-def _find_root(start: Path) -> Path:
+def _find_root(directory: Path | None) -> Path:
+    here = _current_folder()
+    if directory is None and here is None:
+        raise ConfigError("the current folder is gone", hint="change to one that is there")
+    start = (here or Path("/")) / (directory or ".")
     if not start.is_dir():
-        raise ConfigError(f"there is no folder {start}", hint="check --workspace")
-    for folder in (start, *start.parents):
+        raise ConfigError(f"there is no folder {start}", hint="--workspace names a folder")
+    for folder in (start.resolve(), *start.resolve().parents):
         if (folder / FILE_NAME).exists():
-            return folder.resolve()
+            return folder
+    misnamed = start / "exportkit.yml"
     raise ConfigError(
         f"there is no {FILE_NAME} in {start} or any folder above it",
-        hint="`exportkit init` writes a workspace; --workspace names one elsewhere",
+        hint=f"rename {misnamed.name} to {FILE_NAME}"
+        if misnamed.exists()
+        else "`exportkit init` writes a workspace; --workspace DIR names one elsewhere",
     )
+
+
+def _current_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was removed under our feet
+        return None
+
+
+def _shown(path: Path, root: Path) -> str:
+    for folder in (_current_folder(), root):
+        if folder and path.is_relative_to(folder):
+            return path.relative_to(folder).as_posix()
+    return path.as_posix()
 
 
 def _files(folder: Path) -> Iterator[Path]:
