@@ -1,0 +1,45 @@
+# Everything starts here. Each target works alone on a fresh clone with Python 3.11+, make and git;
+# what is installed goes into .venv, and is installed again only when a pyproject.toml changes.
+
+.PHONY: help demo test lint bench clean
+.DEFAULT_GOAL := help
+
+# The newest Python that can make a virtual environment. Another one: make test PYTHON=python3.12
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+INSTALLED := .venv/.installed
+INSTALLED_DEV := .venv/.installed-dev
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: $(INSTALLED) ## run the sample workspace, in a copy at ./demo
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" configs/demo.sh
+
+test: lint ## check the code, then run every test
+	.venv/bin/python -m pytest -n auto --maxprocesses 8
+
+lint: $(INSTALLED_DEV) ## ruff and mypy
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
+	.venv/bin/python benchmarks/bench.py
+
+clean: ## remove what was installed and generated
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo dist benchmarks/data
+
+$(INSTALLED): $(PROJECTS)
+	@test -n "$(PYTHON)" || { echo "exportkit needs Python 3.11 or newer, with venv" >&2; exit 1; }
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
+	.venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv/bin/python -m pip install --quiet $(addprefix -e ./,$(dir $(PROJECTS)))
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	.venv/bin/python -m pip install --quiet --group dev
+	@touch $@
