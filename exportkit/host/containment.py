@@ -1,0 +1,100 @@
+"""Calling into a plugin so that whatever it does stays its own.
+
+The contract's errors pass. Everything else becomes a `PluginError` that names the plugin, the
+kind of failure and the line, but never repeats the failure's text or keeps it as a cause: the
+text of a failure inside a plugin may quote a profile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, TypeVar
+
+from exportkit.errors import DestinationError, InterruptedRun, JobError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from exportkit.host.plugin import Plugin
+
+T = TypeVar("T")
+
+PASSED = (DestinationError, JobError, PluginError, InterruptedRun)
+
+
+class WrongAnswer(Exception):  # noqa: N818 - a finding about a plugin, turned into PluginError
+    """What a hook answered is not what the contract asks for. Never carries a profile's value."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Send what is printed to stderr and put the working directory back.
+
+    stdout is the host's: `--json` prints one document there and nothing else.
+    """
+    try:
+        before = os.getcwd()  # noqa: PTH109 - called around every hook: no Path is needed
+    except FileNotFoundError:
+        before = ""
+    with redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            if before and not _is_here(before):
+                os.chdir(before)
+
+
+def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
+    """Answer `call()`; the first of `plugins` is to blame unless the failing frame is another's.
+
+    Raises what the contract lets plugins raise, and `PluginError` for everything else, SystemExit
+    included. KeyboardInterrupt passes.
+    """
+    failure: PluginError
+    try:
+        with quiet():
+            return call()
+    except PASSED as error:
+        # What the plugin caught before it raised this may hold a request, and so a profile.
+        error.__cause__ = error.__context__ = None
+        raise
+    except WrongAnswer as answer:
+        failure = PluginError(f"{plugins[0]}: {hook} {answer}", hint=_authors(plugins[0]))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - isolation is the point here
+        failure = _failure(plugins, hook, error)
+    raise failure  # outside of the handlers, so that it carries no context
+
+
+def _failure(plugins: Sequence[Plugin], hook: str, error: BaseException) -> PluginError:
+    culprit, where = _culprit(plugins, error)
+    kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno and error.errno in errno.errorcode:
+        kind = f"{kind} ({os.strerror(error.errno)})"
+    message = f"{culprit} failed in {hook}: {kind}{f' at {where}' if where else ''}"
+    return PluginError(message, hint=_authors(culprit))
+
+
+def _culprit(plugins: Sequence[Plugin], error: BaseException) -> tuple[Plugin, str]:
+    """The plugin whose frame is the innermost, and that frame as `module:line`."""
+    found = plugins[0], ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        for plugin in plugins:
+            if module == plugin.module or module.startswith(f"{plugin.module}."):
+                found = plugin, f"{module}:{line}"
+    return found
+
+
+def _authors(plugin: Plugin) -> str:
+    return f"this is a fault of {plugin.distribution}: update it, or tell its authors"
+
+
+def _is_here(directory: str) -> bool:
+    try:
+        return os.getcwd() == directory  # noqa: PTH109
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,214 @@
+"""The installed plugins: each loaded in isolation, checked, and registered under its name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from exportkit import hookspecs
+from exportkit.errors import ConfigError, ExportkitError, Location, PluginError
+from exportkit.host.containment import contained, quiet
+from exportkit.host.destination import Destination
+from exportkit.host.inspection import SPECS, Defect, inspect_hooks
+from exportkit.host.plugin import BrokenPlugin, Plugin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
+
+    import click
+
+    from exportkit.config.documents import Document
+    from exportkit.records import Run
+
+GROUP = "exportkit"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+
+
+class Host:
+    """The plugins of this installation: those that work, and those that do not and why."""
+
+    def __init__(
+        self,
+        manager: pluggy.PluginManager,
+        plugins: Iterable[Plugin],
+        broken: Iterable[BrokenPlugin],
+    ) -> None:
+        self._manager = manager
+        self.plugins = tuple(plugins)
+        self.broken = tuple(broken)
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The types that jobs can deliver to."""
+        return tuple(plugin.name for plugin in self.plugins if plugin.destination)
+
+    def destination(
+        self,
+        type: str,  # noqa: A002 - the word of the contract
+        at: Location | None = None,
+        *,
+        job: Document | None = None,
+    ) -> Destination:
+        """The destination of this type; `at` is where its name stands.
+
+        `job` is the file in which the destination's own `JobError`s get their place. Raises
+        `ConfigError` if nothing of that name is installed, `PluginError` if it does not work.
+        """
+        plugin = next((each for each in self.plugins if each.name == type), None)
+        if plugin is None or not plugin.destination:
+            raise self._missing(type, plugin, at)
+        chain = [plugin, *(each for each in self.plugins if not each.destination)]
+        callers = {hook: self._only(hook, chain) for hook in SPECS}
+        return Destination(chain, callers, job)
+
+    @property
+    def commands(self) -> Mapping[str, Callable[[click.Group], None]]:
+        """By plugin: what adds its own commands to a group. Nothing is called before that."""
+        return {
+            plugin.name: self._registrar(plugin)
+            for plugin in self.plugins
+            if "register_commands" in plugin.hooks
+        }
+
+    def run_finished(self, run: Run) -> tuple[str, ...]:
+        """Tell every listener; answers one line for each that failed."""
+        listeners = [plugin for plugin in self.plugins if "run_finished" in plugin.hooks]
+        failures = [self._tell(listener, run) for listener in listeners]
+        return tuple(failure for failure in failures if failure)
+
+    def _tell(self, listener: Plugin, run: Run) -> str | None:
+        caller = self._only("run_finished", [listener])
+        try:
+            contained([listener], "run_finished", lambda: caller(run=run))
+        except ExportkitError as error:
+            return f"{listener}: {error.message.removeprefix(f'{listener} ')}"
+        return None
+
+    def _only(self, hook: str, plugins: Iterable[Plugin]) -> pluggy.HookCaller:
+        """The hook as these plugins alone implement it."""
+        names = {plugin.name for plugin in plugins}
+        others = [
+            implementation
+            for name, implementation in self._manager.list_name_plugin()
+            if name not in names and implementation is not None
+        ]
+        return self._manager.subset_hook_caller(hook, others)
+
+    def _registrar(self, plugin: Plugin) -> Callable[[click.Group], None]:
+        caller = self._only("register_commands", [plugin])
+
+        def register(cli: click.Group) -> None:
+            contained([plugin], "register_commands", lambda: caller(cli=cli))
+
+        return register
+
+    def _missing(self, name: str, plugin: Plugin | None, at: Location | None) -> ExportkitError:
+        from exportkit.config.names import nearest_hint
+
+        broken = [each for each in self.broken if each.name == name]
+        if broken:
+            found = "; ".join(dict.fromkeys(str(each) for each in broken))
+            return PluginError(found, hint=broken[0].hint, location=at)
+        what = "is no destination" if plugin else "is not installed"
+        return ConfigError(
+            f"the destination {name!r} {what}",
+            hint=nearest_hint(name, self.destinations),
+            location=at,
+        )
+
+
+def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Host:
+    """Load every installed plugin, or those given. Never raises: what fails is in `broken`."""
+    if entry_points is None:
+        entry_points = importlib.metadata.entry_points(group=GROUP)
+    named: defaultdict[str, list[EntryPoint]] = defaultdict(list)
+    for entry_point in entry_points:
+        named[entry_point.name].append(entry_point)
+
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    plugins: list[Plugin] = []
+    broken: list[BrokenPlugin] = []
+    for name in sorted(named):
+        try:
+            _refuse_ambiguous(name, named[name])
+            plugins.append(_load(manager, named[name][0]))
+        except Defect as defect:
+            for entry_point in named[name]:
+                about = name, *_distribution(entry_point)
+                broken.append(BrokenPlugin(*about, defect.reason, defect.hint))
+    return Host(manager, plugins, broken)
+
+
+def _refuse_ambiguous(name: str, candidates: list[EntryPoint]) -> None:
+    if not NAME.fullmatch(name):
+        raise Defect(
+            f"the name {name!r} is not allowed",
+            "names are lower-case letters, digits, - and _, and start with a letter or digit",
+        )
+    if len(candidates) > 1:
+        owners = " and ".join(" ".join(_distribution(each)) for each in candidates)
+        raise Defect(
+            f"{owners} both provide {name!r}, so neither is used", "uninstall all but one of them"
+        )
+
+
+def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
+    name = entry_point.name
+    distribution, version = _distribution(entry_point)
+    try:
+        with quiet():
+            implementation = entry_point.load()
+            hooks = inspect_hooks(manager, implementation)
+            manager.register(implementation, name)
+    except Defect:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin is a line in a list
+        raise Defect(
+            f"it cannot be loaded: {type(error).__name__}: {error}",
+            f"reinstall {distribution}, or uninstall it",
+        ) from None
+    plugin = Plugin(
+        name,
+        distribution,
+        version,
+        _frames_of(entry_point.module),
+        hooks.answers,
+        hooks.wraps,
+        hooks.destination,
+    )
+    if plugin.destination:
+        _check_description(manager, plugin)
+    return plugin
+
+
+def _check_description(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    """A destination that cannot describe itself is of no use to anybody."""
+    try:
+        found = Host(manager, [plugin], []).destination(plugin.name).describe()
+        if found.whole and "finish" not in plugin.hooks:
+            raise PluginError(
+                "it replaces its target as a whole, but has no hook 'finish' to do it",
+                hint="implement finish",
+            )
+    except ExportkitError as error:
+        manager.unregister(name=plugin.name)
+        reason = error.message.removeprefix(f"{plugin}: ").removeprefix(f"{plugin} ")
+        raise Defect(reason, error.hint or "") from None
+
+
+def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
+    if entry_point.dist is None:
+        return "unknown distribution", "?"
+    return entry_point.dist.name, entry_point.dist.version
+
+
+def _frames_of(module: str) -> str:
+    """The package whose frames are the plugin's; a plugin inside the host owns its module alone."""
+    package = module.split(".")[0]
+    return module if package == GROUP else package
