@@ -116,14 +116,21 @@ def _check_names(names: Sequence[str], file: SourceFile, delimiter: str) -> None
             )
 
 
-def scan(paths: Sequence[str], names: Sequence[str], delimiter: str, compression: str) -> str:
+def scan(files: Sequence[SourceFile], names: Sequence[str], delimiter: str) -> str:
     """The FROM item that reads the files, every column as the text that stands there."""
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
     return (
-        f"read_csv({text_list(paths)}, auto_detect=false, header=true, all_varchar=true, "
-        f"columns={{{columns}}}, {_dialect(delimiter)}, nullstr='', allow_quoted_nulls=false, "
-        f"strict_mode=true, null_padding=false, ignore_errors=false, compression='{compression}', "
-        f"max_line_size={LONGEST_LINE}, buffer_size={_BUFFER})"
+        f"read_csv({text_list(str(file.path) for file in files)}, auto_detect=false, "
+        f"columns={{{columns}}}, header=true, all_varchar=true, {_dialect(delimiter)}, "
+        f"nullstr='', allow_quoted_nulls=false, null_padding=false, ignore_errors=false, "
+        f"{_reading(files[0])})"
+    )
+
+
+def _reading(file: SourceFile) -> str:
+    return (
+        f"strict_mode=true, compression='{file.compression}', "
+        f"max_line_size={LONGEST_LINE}, buffer_size={_BUFFER}"
     )
 
 
@@ -132,26 +139,29 @@ def _dialect(delimiter: str) -> str:
 
 
 def infer_types(
-    connection: duckdb.DuckDBPyConnection,
-    path: str,
-    names: Sequence[str],
-    delimiter: str,
-    compression: str,
+    connection: duckdb.DuckDBPyConnection, file: SourceFile, names: Sequence[str], delimiter: str
 ) -> dict[str, str]:
     """A type for each column, from the beginning of one file. For predicates alone."""
-    row = connection.execute(
-        f"SELECT Columns, DateFormat, TimestampFormat FROM sniff_csv({literal(path)}, header=true, "
-        f"{_dialect(delimiter)}, strict_mode=true, compression='{compression}', "
-        f"max_line_size={LONGEST_LINE}, buffer_size={_BUFFER})"
-    ).fetchall()[0]
-    found = [column["type"] for column in row[0]]
-    if len(found) != len(names):
+    import duckdb
+
+    options = f"header=true, {_dialect(delimiter)}, {_reading(file)}"
+    sniffed = f"sniff_csv({literal(str(file.path))}, {options})"
+    try:
+        ((columns, dates, times),) = connection.execute(
+            f"SELECT Columns, DateFormat, TimestampFormat FROM {sniffed}"
+        ).fetchall()
+    except duckdb.InvalidInputException:
+        columns, dates, times = [], None, None
+    if len(columns) != len(names):
+        # Something is broken: reading says what and where. If nothing is, all columns are text.
+        everything = scan([file], names, delimiter)
+        connection.execute(f"SELECT count(*) FROM {everything}").fetchall()
         return dict.fromkeys(names, "VARCHAR")
-    guessed = {"DATE": row[1], "TIMESTAMP": row[2]}
     # 01/02/2020 has two readings: what is not ISO stays text, and the predicate says how it reads.
+    guessed = {"DATE": dates, "TIMESTAMP": times}
     return {
-        name: "VARCHAR" if not _is_iso(guessed.get(kind)) else kind
-        for name, kind in zip(names, found, strict=True)
+        name: column["type"] if _is_iso(guessed.get(column["type"])) else "VARCHAR"
+        for name, column in zip(names, columns, strict=True)
     }
 
 

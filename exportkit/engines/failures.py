@@ -15,6 +15,7 @@ from exportkit.errors import ExportkitError, JournalError, Location, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import duckdb
 
@@ -88,6 +89,14 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
     return SourceError(
         f"{name} cannot be read as declared ({type(error).__name__.removesuffix('Exception')})",
         location=Location(name),
+    )
+
+
+def unwritable(path: Path, error: OSError) -> JournalError:
+    """A file of ours that cannot be written."""
+    return JournalError(
+        f"{path.name} cannot be written: {error.strerror or type(error).__name__}",
+        hint="look at the disk and the rights of the state folder",
     )
 
 

@@ -5,14 +5,14 @@ lines, SQLite) infer types for predicates; a value that does not fit is null the
 in the mapping.
 """
 
-# ruff: noqa: S608 - names and values are quoted by `sql`, expressions checked by `predicates`
+# ruff: noqa: S608 - names are quoted by `sql`
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from exportkit.engines.sql import identifier, literal
+from exportkit.engines.sql import identifier
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
@@ -28,8 +28,10 @@ _NOT_TEXT = ("BLOB", "BIT", "GEOMETRY")
 class Table:
     """The rows of a source as the engine sees them.
 
-    `scan` is the FROM item. `is_text` says that every column of it is VARCHAR and `infer` answers
-    the types that predicates see. `overrides` are the declared `types:`, by real column name.
+    `scan` is the FROM item. `is_text` says that every column of it is VARCHAR; `infer` answers the
+    types of the columns. `overrides` are the declared `types:`, by real column name. `load` brings
+    the rows in, where the engine cannot read them itself; it answers which columns cannot be
+    text, and why.
     """
 
     scan: str
@@ -37,44 +39,59 @@ class Table:
     infer: Callable[[], Mapping[str, str]]
     is_text: bool
     overrides: Mapping[str, str] = field(default_factory=dict)
-    _types: dict[str, str] | None = None
+    load: Callable[[], Mapping[str, str]] | None = None
+    _own: Mapping[str, str] | None = None
+    _not_text: Mapping[str, str] = field(default_factory=dict)
+
+    def fill(self) -> None:
+        """Bring the rows in, once. Does nothing for files that the engine reads in place."""
+        if self.load is not None:
+            load, self.load = self.load, None
+            self._not_text = load()
 
     @property
     def types(self) -> Mapping[str, str]:
-        """The SQL type of each column in predicates. Inferred at the first call."""
-        if self._types is None:
-            self._types = {**self.infer(), **self.overrides}
-        return self._types
+        """The SQL type of each column in predicates."""
+        return {**self._own_types(), **self.overrides}
 
     def typed(self, name: str) -> str:
-        """The column in its own type, over `scan`."""
-        column = identifier(name)
-        kind = self.types[name]
-        if self.is_text:
-            return column if kind == "VARCHAR" else f"TRY_CAST({column} AS {kind})"
-        return f"TRY_CAST({column} AS {kind})" if name in self.overrides else column
+        """The column as predicates see it, over `scan`."""
+        column, kind = identifier(name), self.types[name]
+        as_it_is = kind == "VARCHAR" if self.is_text else name not in self.overrides
+        return column if as_it_is else f"TRY_CAST({column} AS {kind})"
 
     def text(self, name: str) -> str:
         """The column as the text to send, over `scan`. SourceError for bytes.
 
-        Booleans are true and false, dates and times ISO 8601 (with a blank between the two),
-        floats the shortest text that reads back the same, decimals as many digits as declared,
-        lists and structs JSON.
+        Booleans are true and false, dates and times ISO 8601 (with a blank between the two, times
+        with a zone in UTC), floats the shortest text that reads back the same, decimals with all
+        their digits, lists and structs JSON.
         """
         column = identifier(name)
+        if name in self._not_text:
+            raise _no_text(name, self._not_text[name])
         if self.is_text:
             return column
-        kind = self.infer()[name] if name in self.overrides else self.types[name]
+        kind = self._own_types()[name]
         if kind == "VARCHAR":
             return column
         if kind.startswith(_NOT_TEXT):
-            raise SourceError(
-                f"column {name!r} holds bytes ({kind.lower()}), not text: it cannot be mapped",
-                hint="map another column, or make text of it where the source is made",
-            )
+            raise _no_text(name, f"bytes ({kind.lower()})")
         if kind.endswith("]") or kind.startswith(_NESTED):
             return f"CAST(to_json({column}) AS VARCHAR)"
         return f"CAST({column} AS VARCHAR)"
+
+    def _own_types(self) -> Mapping[str, str]:
+        if self._own is None:
+            self._own = self.infer()
+        return self._own
+
+
+def _no_text(name: str, what: str) -> SourceError:
+    return SourceError(
+        f"column {name!r} holds {what}, not text: it cannot be mapped",
+        hint="map another column, or make text of it where the source is made",
+    )
 
 
 def native_table(connection: duckdb.DuckDBPyConnection, scan: str) -> Table:
@@ -84,11 +101,6 @@ def native_table(connection: duckdb.DuckDBPyConnection, scan: str) -> Table:
 
 
 def describe(connection: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]:
-    """The columns of a FROM item and their SQL types."""
+    """The columns of a FROM item and their SQL types. Reads no row."""
     rows = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
     return {row[0]: row[1] for row in rows}
-
-
-def parquet_scan(path: str) -> str:
-    """The FROM item of one Parquet file."""
-    return f"read_parquet({literal(path)})"

@@ -4,8 +4,8 @@
         complaints = opened.complaints()
         frame = opened.select(texts={"email": "email"}, segments=["vip"])
 
-The connection may read the source's files and write its one output and its temporary files. That
-holds whatever SQL runs on it; `predicates` is the first wall, this is the second.
+SQL that users wrote meets two walls: `predicates` lets single expressions over the columns pass,
+and the `jail` holds whatever gets past it.
 """
 
 # ruff: noqa: S608 - names and values are quoted by `sql`, expressions checked by `predicates`
@@ -18,25 +18,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from exportkit.engines import failures, formats
+from exportkit.engines import failures, formats, jail
 from exportkit.engines.located import find_files
-from exportkit.engines.predicates import ExpressionError, check_expression
-from exportkit.engines.readers import Table, describe
-from exportkit.engines.sql import identifier, text_list
-from exportkit.errors import Complaint, ExportkitError, Location, SourceError
+from exportkit.engines.queries import Query
+from exportkit.errors import ExportkitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import duckdb
     import narwhals as nw
 
-    from exportkit.config.source import Segment, Source
+    from exportkit.config.source import Source
     from exportkit.engines.files import SourceFile
-
-MEMORY_LIMIT = "700MB"
-"""What the engine keeps in memory before it spills; with Arrow and Python beside it, under 1 GB."""
-_TEXT = "exportkit.text."
+    from exportkit.engines.readers import Table
+    from exportkit.errors import Complaint, Location
 
 
 @contextmanager
@@ -46,52 +43,24 @@ def open_source(
     """Open a source for reading.
 
     `root` is the workspace, where relative paths start; `output` the one file that the connection
-    may write; `spill` a private folder for temporary files (without it, one of its own that goes
-    away at the end). Raises SourceError if the source is missing, broken or not readable here.
+    may write; `spill` an existing private folder for temporary files (the system's own without
+    it). Raises SourceError if the source is missing, broken, or of a kind that is not read here,
+    JournalError if there is no room for temporary files.
     """
     import tempfile
 
-    import duckdb
-
     files = find_files(source, root)
     with tempfile.TemporaryDirectory(prefix="exportkit-", dir=spill) as scratch:
-        connection = duckdb.connect(config=_settings(Path(scratch)))
+        connection = jail.open_connection(Path(scratch))
         try:
             with failures.rewritten(files, _shown(source)):
-                connection.execute("SET TimeZone = 'UTC'")
                 prepared = formats.prepare(connection, source, files, Path(scratch))
-                _lock(connection, [file.path for file in prepared.files], output)
+                seen = [file.path for file in prepared.files]
+                jail.close_jail(connection, [*seen, *([output] if output else [])])
                 table = prepared.table(connection)
             yield OpenSource(source, connection, table, files, prepared.files)
         finally:
             connection.close()
-
-
-def _settings(scratch: Path) -> dict[str, Any]:
-    return {
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(scratch),
-        "preserve_insertion_order": True,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "allow_community_extensions": False,
-        "python_enable_replacements": False,
-    }
-
-
-def _lock(
-    connection: duckdb.DuckDBPyConnection, paths: Sequence[Path], output: Path | None
-) -> None:
-    """Close the jail: from here on no other file, no extension, no setting."""
-    allowed = [*map(str, paths), *([str(output)] if output else [])]
-    connection.execute("SET enable_progress_bar = false")
-    connection.execute(f"SET allowed_paths = {text_list(allowed)}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
-def _shown(source: Source) -> str:
-    return source.file or f"source {source.name}"
 
 
 class OpenSource:
@@ -111,6 +80,7 @@ class OpenSource:
         self.source = source
         self.connection = connection
         self._table = table
+        self._query = Query(source, table)
         self._files = tuple(files)
         self._read = tuple(read)
 
@@ -129,8 +99,9 @@ class OpenSource:
     def is_empty(self) -> bool:
         """True for a source without a single row: a header alone, an empty table."""
         with self._rewritten():
-            scan = self._table.scan
-            return not self.connection.execute(f"SELECT 1 FROM {scan} LIMIT 1").fetchall()
+            self._table.fill()
+            sql = f"SELECT 1 FROM {self._table.scan} LIMIT 1"
+            return not self.connection.execute(sql).fetchall()
 
     @property
     def modified_at(self) -> datetime:
@@ -153,40 +124,34 @@ class OpenSource:
 
     def complaints(self) -> list[Complaint]:
         """What is wrong with the source's key, `types:` and segments, given its real columns."""
-        found = [*self._unknown("key", self.source.key)]
+        locate = self.source.document.locate
+        found = self._query.unknown(self.source.key, locate(("key",)))
         for name in self.source.types:
-            found += self._unknown("types", name)
+            found += self._query.unknown(name, locate(("types", name), key=True))
         for segment in self.source.segments:
             if segment.where is not None:
-                at = self.source.document.locate(("segments", segment.name, "where"))
+                at = locate(("segments", segment.name, "where"))
                 found += self.check(segment.where, at, condition=True)
         return found
 
     def check(self, sql: str, at: Location, *, condition: bool = False) -> list[Complaint]:
         """What is wrong with one SQL expression that stands `at` some place in a file.
 
-        With `condition=True` it has to be true or false for each row.
+        With `condition=True` it has to be true or false for each row. It is tried on the first
+        rows, so a value further on may still not fit.
         """
-        from exportkit.config.schemas import nearest_hint
-
-        try:
-            checked = check_expression(sql, self.names)
-        except ExpressionError as error:
-            hint = nearest_hint(error.name, error.known) if error.name else error.hint
-            return [Complaint(error.message, _inside(at, sql, error.offset), hint)]
-        return self._badly_typed(checked, at, condition=condition)
+        with self._rewritten():
+            self._table.fill()
+            return self._query.complaints(self.connection, sql, at, condition=condition)
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows each of the segments has, in one pass over the data."""
         if not names:
             return {}
-        counts = [
-            f"count(*) FILTER (WHERE {self._condition(self._segment(name))})" for name in names
-        ]
         with self._rewritten():
-            sql = f"SELECT {', '.join(counts)} FROM {self._rows({}, typed=True)}"
-            row = self.connection.execute(sql).fetchall()[0]
-        return dict(zip(names, row, strict=True))
+            self._table.fill()
+            (counts,) = self.connection.execute(self._query.counts(names)).fetchall()
+        return dict(zip(names, counts, strict=True))
 
     def select(
         self,
@@ -201,43 +166,33 @@ class OpenSource:
 
         `texts` are columns as text; `expressions` SQL over the typed columns, as text; `values`
         columns in their own type; `flags` booleans, "in any of these segments". All are keyed by
-        the name in the frame and come in this order. Raises SourceError for unknown names.
+        the name in the frame and come in this order. Raises SourceError for unknown names, and
+        for columns that cannot be text. What goes wrong when the frame is computed is an error of
+        the engine: `explain` it.
         """
         import narwhals as nw
 
-        texts, expressions = texts or {}, expressions or {}
-        values, flags = values or {}, flags or {}
-        raw = {column: f"{_TEXT}{n}" for n, column in enumerate(dict.fromkeys(texts.values()))}
-        outputs = [(alias, identifier(raw[column])) for alias, column in texts.items()]
-        outputs += [
-            (alias, f"CAST(({self._expression(sql)}) AS VARCHAR)")
-            for alias, sql in expressions.items()
-        ]
-        outputs += [(alias, identifier(self._real(column))) for alias, column in values.items()]
-        outputs += [
-            (alias, f"coalesce({self._any(names)}, false)") for alias, names in flags.items()
-        ]
-        wanted = self._any(segments)
-        typed = bool(expressions or values) or wanted != "true" or bool(flags)
-        items = ", ".join(f"{sql} AS {identifier(alias)}" for alias, sql in outputs)
-        where = "" if wanted == "true" else f" WHERE {wanted}"
         with self._rewritten():
-            rows = self._rows(raw, typed=typed)
-            relation = self.connection.sql(f"SELECT {items} FROM {rows}{where}")
-        return nw.from_native(relation).lazy()
+            self._table.fill()
+            sql = self._query.selection(
+                texts or {}, expressions or {}, values or {}, segments, flags or {}
+            )
+            return nw.from_native(self.connection.sql(sql)).lazy()
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> None:
         """Write a frame of this source as Parquet, mode 0600 from the start.
 
         `path` is the `output` that the source was opened with. Raises SourceError if a row cannot
-        be read, JournalError if the disk is full; the file is gone then.
+        be read, JournalError if the disk is full; then there is no file.
         """
-        os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-        path.chmod(0o600)
+        path.unlink(missing_ok=True)
         try:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
             with self._rewritten():
-                # Without a temporary file: it would not be in the jail, nor private.
+                # Without a temporary file: it would be outside of the jail, and not private.
                 frame.to_native().write_parquet(str(path), compression="lz4", use_tmp_file=False)
+        except OSError as error:
+            raise failures.unwritable(path, error) from error
         except ExportkitError:
             path.unlink(missing_ok=True)
             raise
@@ -246,92 +201,9 @@ class OpenSource:
         """An engine error, met while a frame was computed, without any value that it quotes."""
         return failures.rewrite(error, self._read, _shown(self.source))
 
-    def _rewritten(self) -> Any:
+    def _rewritten(self) -> AbstractContextManager[None]:
         return failures.rewritten(self._read, _shown(self.source))
 
-    def _rows(self, raw: Mapping[str, str], *, typed: bool) -> str:
-        """The FROM item: typed columns under their own names, texts beside them."""
-        items = [f"{self._table.typed(n)} AS {identifier(n)}" for n in self.names] if typed else []
-        items += [
-            f"{self._table.text(self._real(column))} AS {identifier(alias)}"
-            for column, alias in raw.items()
-        ]
-        return f"(SELECT {', '.join(items)} FROM {self._table.scan})"
 
-    def _real(self, column: str) -> str:
-        from exportkit.config.schemas import nearest_hint
-
-        if column in self.names:
-            return column
-        found = [name for name in self.names if name.lower() == column.lower()]
-        if not found:
-            raise SourceError(
-                f"source {self.source.name!r} has no column {column!r}",
-                hint=nearest_hint(column, self.names),
-            )
-        return found[0]
-
-    def _segment(self, name: str) -> Segment:
-        from exportkit.config.schemas import nearest_hint
-
-        segment = self.source.segment(name)
-        if segment is None:
-            raise SourceError(
-                f"source {self.source.name!r} has no segment {name!r}",
-                hint=nearest_hint(name, [segment.name for segment in self.source.segments]),
-            )
-        return segment
-
-    def _any(self, names: Sequence[str]) -> str:
-        conditions = [self._condition(self._segment(name)) for name in names]
-        if not conditions:
-            return "false"
-        return "true" if "true" in conditions else "(" + " OR ".join(conditions) + ")"
-
-    def _condition(self, segment: Segment) -> str:
-        if segment.where is None:
-            return "true"
-        at = ("segments", segment.name, "where")
-        return f"({self._expression(segment.where, self.source.document.locate(at))})"
-
-    def _expression(self, sql: str, at: Location | None = None) -> str:
-        try:
-            return check_expression(sql, self.names)
-        except ExpressionError as error:
-            raise SourceError(error.message, hint=error.hint, location=at) from None
-
-    def _unknown(self, where: str, column: str) -> list[Complaint]:
-        from exportkit.config.schemas import nearest_hint
-
-        if any(name.lower() == column.lower() for name in self.names):
-            return []
-        path = (where,) if where == "key" else (where, column)
-        at = self.source.document.locate(path, key=where != "key")
-        message = f"the source has no column {column!r}"
-        return [Complaint(message, at, nearest_hint(column, self.names))]
-
-    def _badly_typed(self, checked: str, at: Location, *, condition: bool) -> list[Complaint]:
-        import duckdb
-
-        try:
-            rows = self._rows({}, typed=True)
-            kind = describe(self.connection, f"(SELECT ({checked}) AS it FROM {rows})")["it"]
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException):
-            return [
-                Complaint(
-                    "the types of the columns do not fit this expression",
-                    at,
-                    "try_cast(column as type) makes one fit; `types:` says what a column is",
-                )
-            ]
-        if condition and kind != "BOOLEAN":
-            hint = "compare it with something: newsletter = 'yes'"
-            return [Complaint(f"this is {kind.lower()}, not true or false", at, hint)]
-        return []
-
-
-def _inside(at: Location, sql: str, offset: int | None) -> Location:
-    """The place `offset` characters into an expression that starts `at`, if it is on one line."""
-    if not offset or "\n" in sql:
-        return at
-    return Location(at.file, at.line, at.column + offset, at.path)
+def _shown(source: Source) -> str:
+    return source.file or f"source {source.name}"

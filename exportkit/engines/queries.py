@@ -1,0 +1,160 @@
+"""A source's segments and columns as SQL over its table."""
+
+# ruff: noqa: S608 - names are quoted by `sql`, expressions checked by `predicates`
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exportkit.config.names import nearest_hint
+from exportkit.engines.predicates import ExpressionError, check_expression
+from exportkit.engines.readers import describe
+from exportkit.engines.sql import identifier
+from exportkit.errors import Complaint, Location, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import duckdb
+
+    from exportkit.config.source import Source
+    from exportkit.engines.readers import Table
+
+_TEXT = "exportkit.text."
+_BEGINNING = 1000
+
+
+class Query:
+    """Builds the SQL of one source. `table` has its columns, `source` its segments."""
+
+    def __init__(self, source: Source, table: Table) -> None:
+        self._source = source
+        self._table = table
+
+    def counts(self, names: Sequence[str]) -> str:
+        """One row: how many rows are in each of the segments."""
+        counts = [f"count(*) FILTER (WHERE {self._condition(name)})" for name in names]
+        return f"SELECT {', '.join(counts)} FROM {self._rows({}, typed=True)}"
+
+    def selection(
+        self,
+        texts: Mapping[str, str],
+        expressions: Mapping[str, str],
+        values: Mapping[str, str],
+        segments: Sequence[str],
+        flags: Mapping[str, Sequence[str]],
+    ) -> str:
+        """The rows of the segments with the asked-for columns; see `OpenSource.select`."""
+        raw = {self._real(column): f"{_TEXT}{n}" for n, column in enumerate(texts.values())}
+        items = {alias: identifier(raw[self._real(column)]) for alias, column in texts.items()}
+        for alias, sql in expressions.items():
+            items[alias] = f"CAST(({self._checked(sql)}) AS VARCHAR)"
+        for alias, column in values.items():
+            items[alias] = identifier(self._real(column))
+        for alias, names in flags.items():
+            items[alias] = f"coalesce({self._any(names)}, false)"
+        wanted = self._any(segments)
+        typed = wanted != "true" or bool(expressions or values or flags)
+        columns = ", ".join(f"{sql} AS {identifier(alias)}" for alias, sql in items.items())
+        where = "" if wanted == "true" else f" WHERE {wanted}"
+        return f"SELECT {columns} FROM {self._rows(raw, typed=typed)}{where}"
+
+    def complaints(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        at: Location,
+        *,
+        condition: bool,
+    ) -> list[Complaint]:
+        """What is wrong with an expression: its syntax, its columns, its types."""
+        try:
+            checked = check_expression(sql, self._table.names)
+        except ExpressionError as error:
+            hint = nearest_hint(error.name, error.known) if error.name else error.hint
+            return [Complaint(error.message, _inside(at, sql, error.offset), hint)]
+        return self._badly_typed(connection, checked, at, condition=condition)
+
+    def unknown(self, column: str, at: Location) -> list[Complaint]:
+        """A complaint if the source has no such column."""
+        if self._find(column) is not None:
+            return []
+        hint = nearest_hint(column, self._table.names)
+        return [Complaint(f"the source has no column {column!r}", at, hint)]
+
+    def _badly_typed(
+        self, connection: duckdb.DuckDBPyConnection, checked: str, at: Location, *, condition: bool
+    ) -> list[Complaint]:
+        import duckdb
+
+        hint = "try_cast(column as type) makes one fit; `types:` says what a column is"
+        rows = f"(SELECT ({checked}) AS it FROM {self._rows({}, typed=True)})"
+        try:
+            kind = describe(connection, rows)["it"]
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException):
+            message = "the types of the columns do not fit this expression"
+            return [Complaint(message, at, hint)]
+        if condition and kind != "BOOLEAN":
+            compare = "compare it with something: newsletter = 'yes'"
+            return [Complaint(f"this is {kind.lower()}, not true or false", at, compare)]
+        try:
+            beginning = f"(SELECT it FROM {rows} LIMIT {_BEGINNING})"
+            connection.execute(f"SELECT count(it) FROM {beginning}").fetchall()
+        except (duckdb.ConversionException, duckdb.OutOfRangeException):
+            return [Complaint("not every value can be read as this expression asks", at, hint)]
+        return []
+
+    def _rows(self, raw: Mapping[str, str], *, typed: bool) -> str:
+        """The FROM item: typed columns under their own names, texts beside them."""
+        names = self._table.names if typed else ()
+        items = [f"{self._table.typed(name)} AS {identifier(name)}" for name in names]
+        items += [
+            f"{self._table.text(column)} AS {identifier(alias)}" for column, alias in raw.items()
+        ]
+        return f"(SELECT {', '.join(items) or '1'} FROM {self._table.scan})"
+
+    def _find(self, column: str) -> str | None:
+        if column in self._table.names:
+            return column
+        return next((name for name in self._table.names if name.lower() == column.lower()), None)
+
+    def _real(self, column: str) -> str:
+        found = self._find(column)
+        if found is None:
+            raise SourceError(
+                f"source {self._source.name!r} has no column {column!r}",
+                hint=nearest_hint(column, self._table.names),
+            )
+        return found
+
+    def _any(self, names: Sequence[str]) -> str:
+        conditions = [self._condition(name) for name in names]
+        if "true" in conditions:
+            return "true"
+        return f"({' OR '.join(conditions)})" if conditions else "false"
+
+    def _condition(self, name: str) -> str:
+        segment = self._source.segment(name)
+        if segment is None:
+            raise SourceError(
+                f"source {self._source.name!r} has no segment {name!r}",
+                hint=nearest_hint(name, [segment.name for segment in self._source.segments]),
+            )
+        if segment.where is None:
+            return "true"
+        at = self._source.document.locate(("segments", name, "where"))
+        return f"({self._checked(segment.where, at)})"
+
+    def _checked(self, sql: str, at: Location | None = None) -> str:
+        try:
+            return check_expression(sql, self._table.names)
+        except ExpressionError as error:
+            hint = nearest_hint(error.name, error.known) if error.name else error.hint
+            raise SourceError(error.message, hint=hint, location=at) from None
+
+
+def _inside(at: Location, sql: str, offset: int | None) -> Location:
+    """The place `offset` characters into an expression that starts `at`, if it is on one line."""
+    if not offset or "\n" in sql:
+        return at
+    return Location(at.file, at.line, at.column + offset, at.path)
