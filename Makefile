@@ -37,7 +37,7 @@ $(INSTALLED): $(PROJECTS)
 	@test -n "$(PYTHON)" || { echo "exportkit needs Python 3.11 or newer, with venv" >&2; exit 1; }
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear .venv
 	.venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	.venv/bin/python -m pip install --quiet $(addprefix -e ./,$(dir $(PROJECTS)))
+	.venv/bin/python -m pip install --quiet $(addprefix -e ,$(dir $(PROJECTS)))
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
