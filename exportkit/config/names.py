@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SIMILAR = 65.0
-_SHOWN = 12
+_SHOWN = 20
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_DEPTH = 50
-MAX_NODES = 200_000
+MAX_NODES = 50_000
 
 Mark = tuple[int, int]
 Steps = tuple[str | int, ...]
@@ -146,7 +146,7 @@ class Tree:
         if event.tag not in (None, "!", f"{_TAG}map" if is_mapping else f"{_TAG}seq"):
             raise self._foreign_tag(event.tag, mark)
         if len(self._open) >= MAX_DEPTH:
-            raise self._error(f"nested more than {MAX_DEPTH} levels deep", mark)
+            raise self._too_deep(mark)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._open.append(_Open(Node({} if is_mapping else [], mark), event.anchor))
@@ -171,7 +171,7 @@ class Tree:
         if node is None:
             raise self._error(f"the alias *{event.anchor} contains itself", mark)
         if len(self._open) + node.height > MAX_DEPTH:
-            raise self._error(f"nested more than {MAX_DEPTH} levels deep by its aliases", mark)
+            raise self._too_deep(mark)
         self._add(replace(node, mark=mark))
 
     def _add(self, node: Node) -> None:
@@ -200,6 +200,12 @@ class Tree:
     def _expects_key(self) -> bool:
         parent = self._open[-1] if self._open else None
         return bool(parent and isinstance(parent.node.value, dict) and parent.key is None)
+
+    def _too_deep(self, mark: Mark) -> ConfigError:
+        # Without its path, which would be longer than anybody reads.
+        return ConfigError(
+            f"nested more than {MAX_DEPTH} levels deep", location=Location(self._file, *mark)
+        )
 
     def _foreign_tag(self, tag: str, mark: Mark) -> ConfigError:
         shown = tag.replace(_TAG, "!!")

@@ -105,3 +105,13 @@ def as_name(text: str) -> str | None:
     """`VIP Newsletter` as `vip-newsletter`; None where nothing is left of it."""
     name = re.sub(r"[^a-z0-9_]+", "-", text.lower(), flags=re.ASCII).strip("-_")
     return name or None
+
+
+def as_boolean(text: str) -> str | None:
+    """A hint for `yes`, `off` and a quoted `true`; None for anything else."""
+    lowered = text.lower()
+    if lowered in ("true", "yes", "on", "y"):
+        return "write true, without quotes"
+    if lowered in ("false", "no", "off", "n"):
+        return "write false, without quotes"
+    return None

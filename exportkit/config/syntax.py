@@ -20,8 +20,10 @@ def syntax_error(error: yaml.YAMLError, file: str, text: str) -> ConfigError:
     opened = getattr(error, "context_mark", None)
     lines = text.split("\n")
     opener = _OPENERS.get(_at(lines, opened))
-    if opener and ("end of stream" in problem or "expected ',' or" in problem):
+    if opened and opener and ("end of stream" in problem or "expected ',' or" in problem):
         hint = "close it, or put text that contains it in quotes"
+        if opener == _OPENERS["{"] and "${" in lines[opened.line]:
+            hint = "between braces, ${...} has to stand in quotes"
         return _error(file, opened, f"the {opener} is not closed", hint)
     message, hint = _in_words(problem, lines, place)
     if problem.startswith("did not find expected key") and opened:
@@ -54,6 +56,8 @@ def _in_words(problem: str, lines: list[str], mark: Any) -> tuple[str, str]:
         )
     if "could not find expected ':'" in problem:
         return "found a line without a ':' after its key", "expected `key: value`"
+    if "incompatible YAML" in problem:
+        return "found a version of YAML that is not 1.x", "take the line out"
     if here and here in "%@`":
         return f"found {here} at the start of a value", "put the text in quotes"
     if "nesting depth" in problem:

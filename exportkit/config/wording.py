@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config import phrases
+from exportkit.config.hints import hint_of, how_to_add, instance_of, name_hint, schema_of, wanted_by
 from exportkit.config.names import nearest, nearest_hint
 from exportkit.config.references import has_reference
 from exportkit.config.secrets import is_sensitive, looks_secret
@@ -40,7 +41,7 @@ def complaints_of(
 def _complaints(error: ValidationError, document: Document, at: Steps) -> Iterator[Complaint]:
     path = (*at, *error.absolute_path)
     keyword = error.validator
-    is_mapping = isinstance(_instance(error), dict)
+    is_mapping = isinstance(instance_of(error), dict)
     if keyword in _UNKNOWN_KEYS and is_mapping:
         yield from _unknown_keys(error, document, path)
     elif keyword == "required":
@@ -49,6 +50,8 @@ def _complaints(error: ValidationError, document: Document, at: Steps) -> Iterat
         yield from _companions(error, document, path)
     elif keyword in _CHOICES:
         yield from _alternatives(error, document, at, path)
+    elif keyword == "uniqueItems":
+        yield from _repeated(error, document, path)
     elif "propertyNames" in error.absolute_schema_path:
         yield _wrong_key(error, document, path)
     else:
@@ -66,11 +69,11 @@ def _unknown_keys(error: ValidationError, document: Document, path: Steps) -> It
 
 
 def _strangers(error: ValidationError) -> list[str]:
-    schema = _schema(error)
+    schema = schema_of(error)
     patterns = schema.get("patternProperties", ())
     return [
         key
-        for key in _instance(error)
+        for key in instance_of(error)
         if key not in schema.get("properties", ())
         and not any(re.search(pattern, key) for pattern in patterns)
     ]
@@ -78,13 +81,13 @@ def _strangers(error: ValidationError) -> list[str]:
 
 def _known_keys(error: ValidationError) -> list[str]:
     """The keys that could be meant: those not there yet, if any are left."""
-    known = list(_schema(error).get("properties", ()))
-    return [name for name in known if name not in _instance(error)] or known
+    known = list(schema_of(error).get("properties", ()))
+    return [name for name in known if name not in instance_of(error)] or known
 
 
 def _guesses(error: ValidationError) -> Iterator[str]:
     known = _known_keys(error)
-    for key in _strangers(error) if isinstance(_instance(error), dict) else ():
+    for key in _strangers(error) if isinstance(instance_of(error), dict) else ():
         guess = nearest(key, known)
         if guess:
             yield guess
@@ -102,48 +105,37 @@ def _is_misspelling(error: ValidationError, misspelled: set[tuple[Any, str]]) ->
 
 def _missing(error: ValidationError) -> str:
     # One error a name; which one, the library says in its message alone: 'name' is a required ...
-    wanted = [name for name in _wanted(error) if name not in _instance(error)]
+    wanted = [name for name in wanted_by(error) if name not in instance_of(error)]
     return str(next(name for name in wanted if error.message.startswith(repr(name))))
 
 
 def _missing_key(error: ValidationError, document: Document, path: Steps) -> Complaint:
     name = _missing(error)
-    entry = _schema(error).get("properties", {}).get(name)
+    entry = schema_of(error).get("properties", {}).get(name)
     return Complaint(
         f"the key '{name}' is missing",
         document.locate(path),
-        _how_to_add(name, entry) if isinstance(entry, Mapping) else None,
+        how_to_add(name, entry) if isinstance(entry, Mapping) else None,
     )
 
 
-def _how_to_add(name: str, entry: Mapping[str, Any]) -> str | None:
-    """A hint about a missing key: what to write, else what it is."""
-    if "const" in entry:
-        return f"add `{name}: {entry['const']}`"
-    examples = entry.get("examples")
-    if isinstance(examples, list) and examples:
-        return f"for example `{name}: {_as_yaml(examples[0])}`"
-    described = entry.get("description") or entry.get("title")
-    return str(described) if described else None
-
-
-def _as_yaml(value: Any) -> str:
-    """A schema's example on one line, as somebody would write it."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_as_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_as_yaml, value)) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _companions(error: ValidationError, document: Document, path: Steps) -> Iterator[Complaint]:
-    for key, needed in _wanted(error).items():
-        missing = [name for name in needed if name not in _instance(error)]
-        if key in _instance(error) and missing:
+    for key, needed in wanted_by(error).items():
+        missing = [name for name in needed if name not in instance_of(error)]
+        if key in instance_of(error) and missing:
             yield Complaint(
                 f"'{key}' goes with {' and '.join(missing)}, which is not here",
                 document.locate((*path, key), key=True),
             )
+
+
+def _repeated(error: ValidationError, document: Document, path: Steps) -> Iterator[Complaint]:
+    items: list[Any] = list(instance_of(error))
+    for index, item in enumerate(items):
+        if item in items[:index]:
+            where = (*path, index)
+            shown = phrases.found(item, secret=_is_secret(error, document, where))
+            yield Complaint(f"found {shown} a second time", document.locate(where), "take it out")
 
 
 def _alternatives(
@@ -151,12 +143,12 @@ def _alternatives(
 ) -> Iterator[Complaint]:
     """`anyOf` and `oneOf` as one sentence, or as what is wrong with the branch that was meant."""
     names = _required_names(error)
-    if names and isinstance(_instance(error), dict):
+    if names and isinstance(instance_of(error), dict):
         yield _choice(error, document, path, names)
         return
     meant = [branch for branch in _branches(error) if not any(map(_mismatches(error), branch))]
-    says_it_better = "x-expected" in _schema(error) and not isinstance(
-        _instance(error), dict | list
+    says_it_better = "x-expected" in schema_of(error) and not isinstance(
+        instance_of(error), dict | list
     )
     if len(meant) == 1 and not says_it_better:
         yield from complaints_of(meant[0], document, at)
@@ -189,7 +181,7 @@ def _mismatches(outer: ValidationError) -> Any:
 def _required_names(error: ValidationError) -> list[str]:
     """`oneOf: [{required: [a]}, {required: [b]}]` as [a, b]; anything else as []."""
     names: list[str] = []
-    for branch in _wanted(error) if error.validator in _CHOICES else ():
+    for branch in wanted_by(error) if error.validator in _CHOICES else ():
         required = branch.get("required") if isinstance(branch, dict) else None
         if not required or len(required) != 1:
             return []
@@ -198,99 +190,53 @@ def _required_names(error: ValidationError) -> list[str]:
 
 
 def _choice(error: ValidationError, document: Document, path: Steps, names: list[str]) -> Complaint:
-    there = [name for name in names if name in _instance(error)]
-    wanted = _schema(error).get("x-expected") or (
+    there = [name for name in names if name in instance_of(error)]
+    wanted = schema_of(error).get("x-expected") or (
         f"{'exactly' if error.validator == 'oneOf' else 'at least'} one of {', '.join(names)}"
     )
     if not there:
-        return Complaint(
-            f"found none of {', '.join(names)}; expected {wanted}", document.locate(path)
-        )
+        return Complaint(f"expected {wanted}; there is none", document.locate(path))
     where = document.locate((*path, there[-1]), key=True)
     return Complaint(f"found {' and '.join(there)} together, expected {wanted}", where)
 
 
 def _wrong_key(error: ValidationError, document: Document, path: Steps) -> Complaint:
-    key = str(_instance(error))
+    key = str(instance_of(error))
     return Complaint(
         f"found the key '{key}', expected {_expected(error)}",
         document.locate((*path, key), key=True),
-        _name_hint(error),
+        name_hint(error),
     )
 
 
 def _wrong_value(error: ValidationError, document: Document, path: Steps) -> Complaint:
     secret = _is_secret(error, document, path)
-    hint = None if secret else _enum_hint(error) or _name_hint(error) or _quotes_hint(error)
-    shown = phrases.found(_instance(error), secret=secret)
+    hint = None if secret else hint_of(error)
+    shown = phrases.found(instance_of(error), secret=secret)
     return Complaint(f"found {shown}, expected {_expected(error)}", document.locate(path), hint)
 
 
 def _is_secret(error: ValidationError, document: Document, path: Steps) -> bool:
-    if is_sensitive(path) or _schema(error).get("writeOnly") or _schema(error).get("x-secret"):
+    if is_sensitive(path) or schema_of(error).get("writeOnly") or schema_of(error).get("x-secret"):
         return True
     written = document.text_or_none(path)
     return any(
         looks_secret(text) or has_reference(text)
-        for text in (written, _instance(error))
+        for text in (written, instance_of(error))
         if isinstance(text, str)
     )
 
 
-def _enum_hint(error: ValidationError) -> str | None:
-    options = list(_named_options(error))
-    if not options or not isinstance(_instance(error), str):
-        return None
-    guess = nearest(_instance(error), options)
-    return f"did you mean '{guess}'?" if guess else None
-
-
-def _named_options(error: ValidationError) -> Iterator[str]:
-    if error.validator == "enum":
-        yield from (str(option) for option in _wanted(error))
-    elif error.validator == "const":
-        yield str(_wanted(error))
-    for inner in error.context or ():
-        yield from _named_options(inner)
-
-
-def _name_hint(error: ValidationError) -> str | None:
-    if error.validator != "pattern" or _wanted(error) != phrases.NAME_PATTERN:
-        return None
-    name = phrases.as_name(_instance(error))
-    return f"for example '{name}'" if name else None
-
-
-def _quotes_hint(error: ValidationError) -> str | None:
-    is_number = isinstance(_instance(error), int | float)
-    wants_text = error.validator == "type" and _wanted(error) == "string"
-    return (
-        "put it in quotes"
-        if is_number and wants_text and "x-expected" not in _schema(error)
-        else None
-    )
-
-
 def _expected(error: ValidationError) -> str:
-    return phrases.expected(_schema(error), str(error.validator), _wanted(error))
-
-
-def _schema(error: ValidationError) -> Mapping[str, Any]:
-    return error.schema if isinstance(error.schema, Mapping) else {}
-
-
-def _wanted(error: ValidationError) -> Any:
-    return error.validator_value
-
-
-def _instance(error: ValidationError) -> Any:
-    return error.instance
+    return phrases.expected(schema_of(error), str(error.validator), wanted_by(error))
 
 
 def _concerns_reference(error: ValidationError) -> bool:
     """A value that is still a reference cannot be judged yet."""
-    if isinstance(_instance(error), str):
-        return has_reference(_instance(error)) and "propertyNames" not in error.absolute_schema_path
+    if isinstance(instance_of(error), str):
+        return (
+            has_reference(instance_of(error)) and "propertyNames" not in error.absolute_schema_path
+        )
     if error.validator not in _CHOICES:
         return False
     return any(all(map(_concerns_reference, branch)) for branch in _branches(error))
