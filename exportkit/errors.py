@@ -24,10 +24,12 @@ leaves a plugin is wrapped in `PluginError` by the host.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -232,7 +234,26 @@ class BusyError(ExportkitError):
     exit_code = EXIT_TRY_LATER
 
 
-class InterruptedRun(ExportkitError):
+class InterruptedRun(ExportkitError):  # noqa: N818 - somebody asked for it
     """SIGTERM or Ctrl-C: the call in flight was finished and journaled, nothing after it."""
 
     kind = "interrupted"
+
+
+EXIT_ORDER = (EXIT_BAD_FILES, EXIT_FAILED, EXIT_NOT_ALLOWED, EXIT_GUARD, EXIT_TRY_LATER, EXIT_OK)
+"""Which exit code speaks for several jobs: the first of these that applies."""
+
+
+def exit_code_of(kind: str | None) -> int:
+    """The exit code for an error of this kind; None is success."""
+    return EXIT_OK if kind is None else _EXIT_CODES.get(kind, EXIT_FAILED)
+
+
+def _all_kinds(root: type[ExportkitError]) -> dict[str, int]:
+    codes = {root.kind: root.exit_code}
+    for branch in root.__subclasses__():
+        codes.update(_all_kinds(branch))
+    return codes
+
+
+_EXIT_CODES = _all_kinds(ExportkitError)

@@ -11,29 +11,30 @@ Hooks are listed in the order in which a run calls them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from exportkit.records import (
-    Batch,
-    Catalogue,
-    Column,
-    Connection,
-    Delivery,
-    Description,
-    FieldMapping,
-    Finding,
-    Run,
-    Settlement,
-    Target,
-)
-
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
     import click
     import pyarrow as pa
+
+    from exportkit.records import (
+        Batch,
+        Catalogue,
+        Column,
+        Connection,
+        Delivery,
+        Description,
+        FieldMapping,
+        Finding,
+        Run,
+        Settlement,
+        Target,
+    )
 
 hookspec = pluggy.HookspecMarker("exportkit")
 hookimpl = pluggy.HookimplMarker("exportkit")

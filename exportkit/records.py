@@ -6,13 +6,14 @@ a column's `kind` says what the text has to look like, and a plugin that needs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
     import narwhals as nw
     import pyarrow as pa
 
@@ -43,6 +44,14 @@ class Column:
     key: bool = False
     match: nw.Expr | None = None
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that a mapped value has to pass; a row that does not is rejected with `reason`."""
+
+    column: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Connection:
     type: str
     display_name: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    workspace: Path = Path(".")
+    workspace: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,13 +92,13 @@ class OpenSource:
     @property
     def columns(self) -> Mapping[str, str]:
         """Column name to the SQL type that predicates see, in order."""
-        with self._rewritten():
+        with self.explained():
             return {name: self._table.types[name] for name in self._table.names}
 
     @property
     def is_empty(self) -> bool:
         """True for a source without a single row: a header alone, an empty table."""
-        with self._rewritten():
+        with self.explained():
             self._table.fill()
             sql = f"SELECT 1 FROM {self._table.scan} LIMIT 1"
             return not self.connection.execute(sql).fetchall()
@@ -140,7 +140,7 @@ class OpenSource:
         With `condition=True` it has to be true or false for each row. It is tried on the first
         rows, so a value further on may still not fit.
         """
-        with self._rewritten():
+        with self.explained():
             self._table.fill()
             return self._query.complaints(self.connection, sql, at, condition=condition)
 
@@ -148,7 +148,7 @@ class OpenSource:
         """How many rows each of the segments has, in one pass over the data."""
         if not names:
             return {}
-        with self._rewritten():
+        with self.explained():
             self._table.fill()
             (counts,) = self.connection.execute(self._query.counts(names)).fetchall()
         return dict(zip(names, counts, strict=True))
@@ -168,11 +168,11 @@ class OpenSource:
         columns in their own type; `flags` booleans, "in any of these segments". All are keyed by
         the name in the frame and come in this order. Raises SourceError for unknown names, and
         for columns that cannot be text. What goes wrong when the frame is computed is an error of
-        the engine: `explain` it.
+        the engine: compute it inside of `explained`, or `explain` the error.
         """
         import narwhals as nw
 
-        with self._rewritten():
+        with self.explained():
             self._table.fill()
             sql = self._query.selection(
                 texts or {}, expressions or {}, values or {}, segments, flags or {}
@@ -188,7 +188,7 @@ class OpenSource:
         path.unlink(missing_ok=True)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600))
-            with self._rewritten():
+            with self.explained():
                 # Without a temporary file: it would be outside of the jail, and not private.
                 frame.to_native().write_parquet(str(path), compression="lz4", use_tmp_file=False)
         except OSError as error:
@@ -201,7 +201,8 @@ class OpenSource:
         """An engine error, met while a frame was computed, without any value that it quotes."""
         return failures.rewrite(error, self._read, _shown(self.source))
 
-    def _rewritten(self) -> AbstractContextManager[None]:
+    def explained(self) -> AbstractContextManager[None]:
+        """Compute frames of this source inside of it: errors of the engine come out explained."""
         return failures.rewritten(self._read, _shown(self.source))
 
 

@@ -1,0 +1,1 @@
+"""Who may send what where, and with whose agreement."""

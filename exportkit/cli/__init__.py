@@ -1,0 +1,126 @@
+"""The command line: small commands that call and report; deciding is done further in.
+
+Every command's module is imported only when that command runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from exportkit import __version__
+from exportkit.errors import EXIT_FAILED, ExportkitError
+from exportkit.redaction import describe
+
+COMMANDS = {
+    "init": "Write a starter workspace that runs at once.",
+    "validate": "Check every file and plugin option; nothing is sent.",
+    "plan": "Show what a run would change; nothing is sent.",
+    "run": "Run jobs.",
+    "rejections": "Show rows that were not delivered, and why.",
+    "segments": "Count the members of each segment of a source.",
+    "plugins": "Show what is installed, and what each destination takes.",
+    "schema": "Print the JSON Schema of a file, for editors.",
+}
+"""Each command and its one line, in the order in which a newcomer needs them."""
+
+
+class Commands(click.Group):
+    """The built-in commands, and each plugin's own under its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The built-in commands; a plugin's own are found by `exportkit plugins`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command, imported now; a plugin's if no built-in one has the name."""
+        if name in COMMANDS:
+            command = getattr(importlib.import_module(f"exportkit.cli.{name}"), name)
+            assert isinstance(command, click.Command)
+            return command
+        return _plugin_command(name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list without importing what it lists."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name for one that does not exist."""
+        if self.get_command(ctx, args[0]) is None:
+            from exportkit.config.names import nearest_hint
+
+            ctx.fail(f"there is no command '{args[0]}' ({nearest_hint(args[0], list(COMMANDS))})")
+        return super().resolve_command(ctx, args)
+
+
+def _plugin_command(name: str) -> click.Command | None:
+    from exportkit.host.loader import load_plugins
+
+    register = load_plugins().commands.get(name)
+    if register is None:
+        return None
+    group = click.Group(name)
+    register(group)
+    return group
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="exportkit")
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    help="A folder in the workspace; without it the current one.",
+)
+@click.pass_context
+def cli(ctx: click.Context, workspace: Path | None) -> None:
+    """Send segments of customer profiles to the places where marketing happens.
+
+    \b
+    Begin with:
+      exportkit init demo && cd demo
+      exportkit plan vip-newsletter
+      exportkit run vip-newsletter
+    """
+    ctx.obj = workspace
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The entry point: runs a command and leaves with the exit code of the contract."""
+    sys.exit(_outcome(sys.argv[1:] if arguments is None else arguments))
+
+
+def _outcome(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        answer: Any = cli.main(args=arguments, prog_name="exportkit", standalone_mode=False)
+        sys.stdout.flush()
+    except ExportkitError as error:
+        from exportkit.cli.report import show_error
+
+        return show_error(error, as_json=as_json)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # Whoever read the output has gone; what is left in the buffer has nowhere to go either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the last net: a traceback could quote a profile
+        click.echo(
+            f"exportkit has a defect: {describe(error)}\n"
+            "  please report it, with the command and this line; nothing personal is in it",
+            err=True,
+        )
+        return EXIT_FAILED
+    return answer if isinstance(answer, int) else 0

@@ -1,0 +1,63 @@
+"""What every command opens first: the workspace, the plugins, the state."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from exportkit.config.workspace import Workspace, open_workspace
+from exportkit.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import click
+
+    from exportkit.host.loader import Host
+    from exportkit.pipeline.prepare import Prepared
+    from exportkit.pipeline.run import House
+
+
+def workspace_of(ctx: click.Context) -> Workspace:
+    """The workspace of `--workspace`, or the one around the current folder."""
+    return open_workspace(ctx.obj)
+
+
+@contextmanager
+def open_house(workspace: Workspace) -> Iterator[House]:
+    """The state folder and the journal."""
+    from exportkit.pipeline.run import House
+    from exportkit.state.folder import open_state
+    from exportkit.state.journal import open_journal
+
+    state = open_state(workspace.root, workspace.state)
+    with open_journal(state.journal) as journal:
+        yield House(state, journal)
+
+
+def prepare_jobs(workspace: Workspace, host: Host, names: Sequence[str]) -> list[Prepared]:
+    """The jobs with all that they name. Raises one ConfigError with everything that is wrong."""
+    from exportkit.pipeline.prepare import prepare
+
+    prepared, wrong = [], []
+    for name in dict.fromkeys(names):
+        try:
+            prepared.append(prepare(workspace, host, workspace.job(name)))
+        except ConfigError as error:
+            wrong += [complaint for complaint in error.complaints if complaint not in wrong]
+    if wrong:
+        raise ConfigError(complaints=wrong)
+    return prepared
+
+
+def scheduled_jobs(workspace: Workspace) -> list[str]:
+    """The names of the jobs with a schedule and a connection. Raises UsageError if none has."""
+    listing = workspace.jobs()
+    if listing.complaints:
+        raise ConfigError(complaints=listing.complaints)
+    names = [job.name for job in listing.items if job.schedule and job.connection]
+    if not names:
+        raise UsageError(
+            "no job has a schedule", hint="name the jobs to run, or add `schedule:` to them"
+        )
+    return names

@@ -1,0 +1,57 @@
+"""`exportkit plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exportkit.cli import report
+from exportkit.cli.opening import open_house, prepare_jobs, workspace_of
+from exportkit.redaction import mask
+
+if TYPE_CHECKING:
+    from exportkit.pipeline.run import Planned
+
+
+@click.command()
+@click.argument("job")
+@click.option("--show-values", is_flag=True, help="Show keys and values in the sample.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def plan(ctx: click.Context, job: str, show_values: bool, as_json: bool) -> None:
+    """Show what a run of JOB would add, update, remove, leave and reject.
+
+    Nothing is sent. The sample shows which columns of which rows change; keys are masked and
+    values left out unless you ask for them.
+
+    \b
+    Examples:
+      exportkit plan vip-newsletter
+      exportkit plan vip-newsletter --show-values
+    """
+    from exportkit.cli.watch import watching
+    from exportkit.host.loader import load_plugins
+    from exportkit.pipeline.run import plan_job
+
+    workspace = workspace_of(ctx)
+    (prepared,) = prepare_jobs(workspace, load_plugins(), [job])
+    if not as_json:
+        report.show_warnings(workspace.warnings)
+    with open_house(workspace) as house, watching(prepared.job.name) as watch:
+        planned = plan_job(prepared, house, watch)
+    sample = [_shown(change, show_values) for change in planned.sample]
+    if as_json:
+        report.show_json(planned.as_dict() | {"sample": sample})
+        return
+    report.show_plan(planned, sample)
+
+
+def _shown(change: dict[str, Any], show_values: bool) -> dict[str, Any]:
+    if show_values:
+        return change
+    return {
+        "operation": change["operation"],
+        "key": mask(change["key"]),
+        "changes": list(change["changes"]),
+    }

@@ -1,0 +1,200 @@
+"""The only printer: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from exportkit.errors import Complaint, ExportkitError
+    from exportkit.pipeline.run import Planned
+    from exportkit.records import Counts, Failure, Run
+
+COUNT_WORDS = {
+    "selected": "in the segments",
+    "rejected": "cannot be delivered",
+    "duplicates": "are the same person as another row",
+    "suppressed": "are on the suppression list",
+    "unchanged": "are there already, unchanged",
+    "added": "new",
+    "updated": "changed",
+    "refused": "refused by the destination",
+    "removed": "left",
+    "sent": "handed over",
+    "unsettled": "without a final answer",
+}
+"""What each count says, for people."""
+
+
+def show_json(document: object) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+
+
+def show_error(error: ExportkitError, *, as_json: bool) -> int:
+    """Print an error that stopped a command; answers its exit code."""
+    if as_json:
+        show_json({"runs": [], "error": error_document(error)})
+    else:
+        show_complaints(error.complaints)
+    return error.exit_code
+
+
+def error_document(error: ExportkitError) -> dict[str, Any]:
+    """The error as `error` of the JSON output."""
+    return {
+        "kind": error.kind,
+        "message": str(error),
+        "hint": error.hint,
+        "complaints": [complaint_document(complaint) for complaint in error.complaints],
+    }
+
+
+def complaint_document(complaint: Complaint) -> dict[str, Any]:
+    """A complaint with its place as plain values."""
+    at = complaint.location
+    return {
+        "message": complaint.message,
+        "hint": complaint.hint,
+        "file": at.file if at else None,
+        "line": at.line if at else None,
+        "column": at.column if at else None,
+        "path": at.path if at else None,
+    }
+
+
+def show_complaints(complaints: Iterable[Complaint]) -> None:
+    """Print what is wrong on stderr: where, what, and below it what to do."""
+    for complaint in complaints:
+        at = complaint.location
+        place = f"{at}: {at.path + ': ' if at.path else ''}" if at else ""
+        click.echo(f"{place}{complaint.message}", err=True)
+        if complaint.hint:
+            click.echo(f"    {complaint.hint}", err=True)
+
+
+def show_warnings(complaints: Iterable[Complaint]) -> None:
+    """Print what is wrong but does not matter here, one line each, on stderr."""
+    for complaint in complaints:
+        click.echo(f"warning: {complaint}", err=True)
+
+
+def show_notes(lines: Iterable[str]) -> None:
+    """Print lines on stderr."""
+    for line in lines:
+        click.echo(line, err=True)
+
+
+def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequence[str]) -> None:
+    """Print how a run ended: what changed, what was not delivered and why, what is next."""
+    took = (run.finished_at - run.started_at).total_seconds()
+    click.echo(f"{run.job}: {run.status} in {took:.1f} s ({run.run_id})")
+    if run.error is not None:
+        show_failure(run.error)
+    if run.counts.selected:
+        _show_counts(run.counts)
+        show_reasons(reasons)
+    for step in next_steps:
+        click.echo(f"  {step}")
+
+
+def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
+    """Print what a run would do: counts, which columns change, reasons, a sample."""
+    counts = planned.plan.counts
+    click.echo(f"{planned.job} -> {planned.target} ({planned.plan.mode}); nothing was sent")
+    _show_counts(counts)
+    show_reasons(planned.reasons)
+    if planned.plan.changed_columns:
+        changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
+        click.echo(f"  {len(planned.plan.changed_columns)} columns changed: {changed}")
+    if sample:
+        click.echo("  for example")
+        show_table([_change_row(change) for change in sample], indent=4)
+    click.echo(f"  plan {planned.plan_id}")
+
+
+def _change_row(change: Mapping[str, Any]) -> tuple[str, str, str]:
+    changes = change["changes"]
+    if isinstance(changes, Mapping):
+        described = ", ".join(
+            f"{name}: {_value(values['before'])} -> {_value(values['after'])}"
+            if change["operation"] == "update"
+            else f"{name}: {_value(values['after'])}"
+            for name, values in changes.items()
+        )
+    else:
+        described = ", ".join(changes)
+    return change["operation"], change["key"] or "", described
+
+
+def _value(value: str | None) -> str:
+    return "nothing" if value is None else repr(value) if not value.isprintable() else value
+
+
+def show_failure(failure: Failure) -> None:
+    """Print why a run did not succeed, and what to do, on stderr."""
+    for line in failure.message.splitlines():
+        click.echo(f"  {line}", err=True)
+    if failure.hint and failure.hint not in failure.message:
+        click.echo(f"    {failure.hint}", err=True)
+
+
+def _show_counts(counts: Counts) -> None:
+    rows = [
+        (f"{number:,}", name, COUNT_WORDS[name])
+        for name, number in counts.as_dict().items()
+        if number or name in ("selected", "sent")
+    ]
+    show_table(rows, right=(0,))
+
+
+def show_reasons(reasons: Sequence[Mapping[str, Any]], most: int = 5) -> None:
+    """Print the most frequent reasons for rejections."""
+    if not reasons:
+        return
+    click.echo("  rejected because")
+    show_table(
+        [(f"{r['rows']:,}", column_name(r["column"]), r["reason"]) for r in reasons[:most]],
+        right=(0,),
+        indent=4,
+    )
+    if len(reasons) > most:
+        click.echo(f"    and {len(reasons) - most} more reasons")
+
+
+def column_name(column: str | None) -> str:
+    """A column as people know it: the key that is carried along has no name of its own."""
+    return "key" if column is None or column.startswith("exportkit.") else column
+
+
+def show_table(
+    rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2
+) -> None:
+    """Print rows as aligned columns, on stdout, by the width that a terminal gives each text."""
+    from rich.cells import cell_len
+
+    widths = (
+        [max((cell_len(row[n]) for row in rows), default=0) for n in range(len(rows[0]))]
+        if rows
+        else []
+    )
+    for row in rows:
+        cells = []
+        for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            padding = " " * (width - cell_len(cell))
+            cells.append(padding + cell if number in right else cell + padding)
+        click.echo((" " * indent + "  ".join(cells)).rstrip())
+
+
+def show_text(text: str) -> None:
+    """Print text as it is."""
+    click.echo(text)
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stderr."""
+    return sys.stderr.isatty()

@@ -1,0 +1,93 @@
+"""The default engine: DuckDB, in the process, in bounded memory, jailed to the source it reads."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from exportkit.engines import parquet
+from exportkit.errors import ExportkitError, JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import narwhals as nw
+    import pyarrow as pa
+
+ARROW_ROWS = 100_000
+
+
+class DuckEngine:
+    """Frames on one DuckDB connection.
+
+    `explain` turns a failure of the source, met while a frame is computed, into an error of ours.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        explain: Callable[[duckdb.Error], ExportkitError],
+    ) -> None:
+        self._connection = connection
+        self._explain = explain
+        self._names = (f"held_{number}" for number in count(1))
+
+    def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The frame computed once, as a table of the in-memory database, which spills."""
+        import duckdb
+
+        name = next(self._names)
+        try:
+            frame.to_native().create(name)
+        except duckdb.Error as error:
+            raise self._explained(error) from None
+        return self._frame(name)
+
+    def table(self, rows: pa.Table) -> nw.LazyFrame[Any]:
+        """A small Arrow table as a frame."""
+        name = next(self._names)
+        self._connection.register(name, rows)
+        return self._frame(name)
+
+    def load(
+        self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
+    ) -> nw.LazyFrame[Any]:
+        """A Parquet file, or some of its rows, held. The jail opens no file: it comes as Arrow."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = parquet.read_batches(path) if ranges is None else parquet.read_ranges(path, ranges)
+        reader = pa.RecordBatchReader.from_batches(pq.read_schema(path), rows)
+        name = next(self._names)
+        self._connection.from_arrow(reader).create(name)
+        return self._frame(name)
+
+    def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Write the frame as Parquet; answers its rows."""
+        import duckdb
+
+        try:
+            reader = frame.to_native().to_arrow_reader(ARROW_ROWS)
+            return parquet.write_batches(self._batches(reader), reader.schema, path)
+        except duckdb.Error as error:
+            raise self._explained(error) from None
+
+    def _frame(self, name: str) -> nw.LazyFrame[Any]:
+        import narwhals as nw
+
+        return nw.from_native(self._connection.table(name)).lazy()
+
+    def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        yield from reader
+
+    def _explained(self, error: duckdb.Error) -> ExportkitError:
+        import duckdb
+
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return JournalError(
+                "the disk is full: DuckDB has no room to spill to",
+                hint="free some space on the disk of the state folder, then run again",
+            )
+        return self._explain(error)

@@ -1,0 +1,63 @@
+"""What every engine can do with a frame, and the names of the columns that the host carries along.
+
+A frame is a lazy narwhals frame; where its rows live is the engine's affair. What leaves an engine
+does so as Arrow, and what comes in does too, so the engine itself needs no file but its source.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import narwhals as nw
+    import pyarrow as pa
+
+RESERVED = "exportkit."
+KEY = "exportkit.key"
+"""Who the row is about, as text: what two spellings of one key have in common."""
+SOURCE_KEY = "exportkit.source_key"
+"""The source's own key, as text; it decides ties."""
+PREFER = "exportkit.prefer"
+"""The column of `on_duplicate.prefer`, in its own type."""
+SUPPRESSED = "exportkit.suppressed"
+"""True for a person whom the job's `suppress:` names."""
+FAULT = "exportkit.fault"
+"""Which check the row fails: an index into the mapping's checks, null where none."""
+
+
+class Engine(Protocol):
+    """Where frames live during one run."""
+
+    def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The frame computed once and kept until the run ends; on disk if memory is short."""
+
+    def table(self, rows: pa.Table) -> nw.LazyFrame[Any]:
+        """A small Arrow table as a frame."""
+
+    def load(
+        self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
+    ) -> nw.LazyFrame[Any]:
+        """A Parquet file that `write` made, or (first row, rows) of it, as a frame that is held."""
+
+    def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Write the frame as a Parquet file, mode 0600 and synced to disk; answers its rows."""
+
+
+def collect(frame: nw.LazyFrame[Any]) -> pa.Table:
+    """The frame as an Arrow table: for counts and small answers, never for profiles."""
+    table: pa.Table = frame.collect("pyarrow").to_native()
+    return table
+
+
+def aligned(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    """The key and these text columns; one that the frame does not have is null."""
+    import narwhals as nw
+
+    known = set(frame.collect_schema().names())
+    missing = nw.lit(None, dtype=nw.String)
+    return frame.select(
+        KEY, *(nw.col(name) if name in known else missing.alias(name) for name in columns)
+    )

@@ -1,0 +1,81 @@
+"""What a value of each kind has to look like: narwhals expressions, the same on every engine.
+
+Patterns use what RE2 and Java's regular expressions share; `\\z` rather than `$`, which Java lets
+match before a final line break.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import narwhals as nw
+
+    from exportkit.records import Kind
+
+# Plain addresses up to 64 characters, which no reading of the standards refuses ...
+_PLAIN_EMAIL = (
+    r"^[A-Za-z0-9_+'-]+(?:\.[A-Za-z0-9_+'-]+)*@(?:[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,}\z"
+)
+_PLAIN_EMAIL_LENGTH = 64
+# ... but for these names, which are kept for special use and reach nobody (RFC 6761, RFC 7686).
+_SPECIAL_USE = r"\.(?i:test|local|localhost|invalid|onion|arpa|alt)\z"
+# No address, whoever reads it: no @, two of them, white space, a list, no dot in an ASCII domain.
+_NO_EMAIL = r"^[^@]*\z|@[^@]*@|[ \t\r\n,;<>]|^[@.]|@\z|\.@|\.\.|@[.-]|[.-]\z|@[A-Za-z0-9-]*\z"
+
+_LONG_MONTH = "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
+_SHORT_MONTH = "(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+_FEBRUARY = "02-(?:0[1-9]|1[0-9]|2[0-8])"
+_LEAP_YEAR = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_DATE = f"^(?:[0-9]{{4}}-(?:{_LONG_MONTH}|{_SHORT_MONTH}|{_FEBRUARY})|{_LEAP_YEAR}-02-29)\\z"
+_NUMBER = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?\z"
+_PHONE = r"^\+?(?:[ ().\-/]*[0-9]){4,20}[ ().\-/]*(?:(?:x|ext\.?) ?[0-9]{1,6})?\z"
+
+_PATTERNS: dict[Kind, str] = {"date": _DATE, "number": _NUMBER, "phone": _PHONE}
+
+REASONS: dict[Kind, str] = {
+    "email": "not an e-mail address",
+    "date": "not a date of the form YYYY-MM-DD",
+    "number": "not a number",
+    "phone": "not a phone number",
+}
+
+
+def unfit(text: nw.Expr, kind: Kind) -> nw.Expr | None:
+    """True where the value certainly is not of the kind; None where any text will do.
+
+    For addresses there are some that this leaves to `undecided`.
+    """
+    if kind == "text":
+        return None
+    if kind == "email":
+        return ~_plain(text) & text.str.contains(_NO_EMAIL)
+    return ~text.str.contains(_PATTERNS[kind])
+
+
+def undecided(text: nw.Expr) -> nw.Expr:
+    """True where only a library can say whether it is an address: `not_addresses` does."""
+    return ~_plain(text) & ~text.str.contains(_NO_EMAIL)
+
+
+def not_addresses(values: Iterable[str]) -> list[str]:
+    """Those of the values that are no e-mail addresses: syntax alone, nothing is looked up."""
+    from email_validator import EmailNotValidError, validate_email
+
+    refused = []
+    for value in values:
+        try:
+            validate_email(value, check_deliverability=False)
+        except EmailNotValidError:
+            refused.append(value)
+    return refused
+
+
+def _plain(text: nw.Expr) -> nw.Expr:
+    return (
+        text.str.contains(_PLAIN_EMAIL)
+        & (text.str.len_chars() <= _PLAIN_EMAIL_LENGTH)
+        & ~text.str.contains(_SPECIAL_USE)
+    )

@@ -1,0 +1,85 @@
+"""Parquet files of the state folder: private, durable, read and written as Arrow batches."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from exportkit.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+READ_ROWS = 100_000
+
+
+def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
+    """Write the batches to a new file of mode 0600, synced to disk; answers how many rows.
+
+    Raises JournalError where the file cannot be written (a full disk); nothing is left then.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = 0
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            # Values hardly repeat, and nobody filters these files: plain pages are fastest.
+            with pq.ParquetWriter(
+                file, schema, compression="lz4", use_dictionary=False, write_statistics=False
+            ) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+                    rows += batch.num_rows
+            file.flush()
+            os.fsync(file.fileno())
+    except (OSError, pa.ArrowException) as error:
+        path.unlink(missing_ok=True)
+        raise JournalError(
+            f"{path} cannot be written: {_reason(error)}",
+            hint="free some space or change `state:` in exportkit.yaml, then run again",
+        ) from None
+    return rows
+
+
+def read_batches(path: Path, rows: int = READ_ROWS) -> Iterator[pa.RecordBatch]:
+    """The file's rows in batches of at most `rows`. Raises JournalError if it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(rows)
+    except (OSError, pa.ArrowException) as error:
+        raise JournalError(
+            f"{path} cannot be read: {_reason(error)}",
+            hint="it belongs to a run's plan: plan or run the job again",
+        ) from None
+
+
+def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
+    """The rows of the file that lie in the ranges (first row, number of rows)."""
+    first = 0
+    for batch in read_batches(path):
+        for start, rows in ranges:
+            low, high = max(start, first), min(start + rows, first + batch.num_rows)
+            if low < high:
+                yield batch.slice(low - first, high - low)
+        first += batch.num_rows
+
+
+def count_rows(path: Path) -> int:
+    """How many rows the file has, by its footer."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return "it is damaged or not a Parquet file"

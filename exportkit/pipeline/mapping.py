@@ -1,0 +1,231 @@
+"""Stage 2: the source's text becomes the destination's columns, each value checked.
+
+A value that cannot be delivered is no exception: the row carries the number of the first check
+that it fails, and the plan turns that into a rejection with a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from exportkit.engines import kinds
+from exportkit.engines.frames import FAULT, KEY, PREFER, SOURCE_KEY, SUPPRESSED, Engine, collect
+from exportkit.engines.transforms import TRANSFORMS, trim
+from exportkit.errors import JobError
+from exportkit.records import Check, Column, FieldMapping, MappedField, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from exportkit.config.job import FieldRule, Job
+
+Failing = tuple[Check, nw.Expr]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """What a job sends: the columns, the one that is the key, and what is checked, in order.
+
+    `key` None means the source's own key, carried along unseen. The checks from `certain` on are
+    addresses that wait for `decide_addresses`.
+    """
+
+    columns: tuple[Column, ...]
+    key: str | None
+    checks: tuple[Check, ...]
+    certain: int
+
+
+def map_job(
+    job: Job,
+    target: Target,
+    declared: Sequence[Column],
+    map_fields: Callable[..., Sequence[Column]],
+) -> Mapping:
+    """Decide the columns, from the job's `map:`, the plugin's answer and the declared fields.
+
+    Raises JobError, with its place in the job, where the map cannot work.
+    """
+    asked = FieldMapping(
+        tuple(
+            MappedField(r.field, r.kind, r.required, r.max_length, r.on_too_long)
+            for r in job.fields
+        ),
+        job.key,
+    )
+    answered = map_fields(asked, target)
+    rules = {rule.field: rule for rule in job.fields}
+    _require(job, answered, declared)
+    key = _key(job, answered)
+    columns = [_settled(column, rules.get(column.name), job, key) for column in answered]
+    checks = tuple(check for check, _ in _failing(columns, key))
+    waiting = tuple(Check(c.name, kinds.REASONS["email"]) for c in columns if c.kind == "email")
+    return Mapping(tuple(columns), key, checks + waiting, len(checks))
+
+
+def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.LazyFrame[Any]:
+    """The frame with the destination's columns, the key, and the number of the failed check."""
+    carried = [name for name in (SOURCE_KEY, PREFER, SUPPRESSED) if name in _columns(frame)]
+    fields = [_value(rule).alias(rule.field) for rule in job.fields]
+    columns = [_shaped(column).alias(column.name) for column in mapping.columns]
+    identity = next((c.match for c in mapping.columns if c.name == mapping.key), None)
+    if identity is None:
+        identity = nw.col(SOURCE_KEY if mapping.key is None else mapping.key)
+    failing = [*_failing(mapping.columns, mapping.key), *_waiting(mapping.columns)]
+    return (
+        frame.select(*fields, *carried)
+        .select(*columns, *carried)
+        .with_columns(identity.alias(KEY))
+        .with_columns(_first(failing).alias(FAULT))
+    )
+
+
+def decide_addresses(
+    mapped: nw.LazyFrame[Any], mapping: Mapping, engine: Engine
+) -> nw.LazyFrame[Any]:
+    """Ask the address library about the few values that the patterns leave open.
+
+    `mapped` is a held frame with at least one row whose check is uncertain; so is the answer.
+    """
+    fault = nw.col(FAULT)
+    still_open = engine.hold(mapped.filter(fault >= mapping.certain))
+    waiting = list(enumerate(mapping.checks))[mapping.certain :]
+    for number, check in waiting:
+        asked = collect(still_open.filter(fault == number).select(check.column).unique())
+        refused = kinds.not_addresses(asked[check.column].to_pylist())
+        later = [
+            (other, kinds.undecided(nw.col(other.column))) for other in mapping.checks[number + 1 :]
+        ]
+        verdict = _first(later, start=number + 1) if later else nw.lit(None, dtype=nw.Int16)
+        known_bad = engine.table(_refusals(check.column, refused))
+        still_open = engine.hold(
+            still_open.join(known_bad, on=check.column, how="left")
+            .with_columns(
+                nw.when((fault == number) & nw.col(_REFUSED).is_null())
+                .then(verdict)
+                .otherwise(fault)
+                .alias(FAULT)
+            )
+            .drop(_REFUSED)
+        )
+    decided = mapped.filter(fault.is_null() | (fault < mapping.certain))
+    return nw.concat([decided, still_open.select(_columns(decided))])
+
+
+_REFUSED = "exportkit.refused"
+
+
+def _refusals(column: str, values: list[str]) -> Any:
+    import pyarrow as pa
+
+    text = pa.array(values, pa.string())
+    return pa.table({column: text, _REFUSED: pa.array([True] * len(values), pa.bool_())})
+
+
+def _value(rule: FieldRule) -> nw.Expr:
+    if rule.value is not None:
+        return nw.lit(rule.value)
+    text = nw.col(rule.field)
+    for transform in rule.transform:
+        arguments = () if transform.argument is None else (transform.argument,)
+        text = TRANSFORMS[transform.name](text, *arguments)
+    text = nw.when(text != "").then(text)
+    return text if rule.default is None else text.fill_null(rule.default)
+
+
+def _shaped(column: Column) -> nw.Expr:
+    value = nw.col(column.name) if column.expression is None else column.expression
+    if column.max_length is not None and column.on_too_long == "truncate":
+        return value.str.slice(0, column.max_length)
+    return value
+
+
+def _settled(column: Column, rule: FieldRule | None, job: Job, key: str | None) -> Column:
+    """The column with what the job says of it, beyond the limits that the host has tightened."""
+    if rule is not None and rule.kind is not None and rule.kind != column.kind:
+        raise JobError(
+            f"the destination declares this field as {column.kind}, the job as {rule.kind}",
+            location=job.document.locate(("map", rule.field, "kind")),
+            hint="leave `kind` out: a job can only tighten what the destination declares",
+        )
+    # Cutting is for free text: half an address or half a key is somebody else's.
+    cuttable = column.kind == "text" and column.name != key
+    asked = (rule and rule.on_too_long) or job.on_too_long
+    return replace(
+        column,
+        required=column.required or column.name == key,
+        on_too_long=asked if cuttable else "reject",
+    )
+
+
+def _require(job: Job, columns: Sequence[Column], declared: Sequence[Column]) -> None:
+    mapped = {column.name for column in columns}
+    missing = [field.name for field in declared if field.required and field.name not in mapped]
+    if missing:
+        raise JobError(
+            f"the destination requires {', '.join(missing)}, and the map has no such field",
+            location=job.document.locate(("map",)),
+            hint=f"add `{missing[0]}:` with the source column that holds it",
+        )
+
+
+def _key(job: Job, columns: Iterable[Column]) -> str | None:
+    names = [column.name for column in columns]
+    if job.key is None:
+        return next((column.name for column in columns if column.key), None)
+    if job.key not in names:
+        raise JobError(
+            f"the key '{job.key}' is not among the mapped fields",
+            location=job.document.locate(("key",)),
+            field=job.key,
+            known=names,
+        )
+    return job.key
+
+
+def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
+    """Each check with the expression that is true where a row fails it."""
+    failing: list[Failing] = []
+    if key is None:
+        blank = nw.col(KEY).is_null() | (trim(nw.col(KEY)) == "")
+        failing.append((Check(SOURCE_KEY, "no key"), blank))
+    for column in columns:
+        value = nw.col(column.name)
+        if column.name == key:
+            failing.append((Check(column.name, "missing"), value.is_null() | (trim(value) == "")))
+        elif column.required:
+            failing.append((Check(column.name, "missing"), value.is_null()))
+        unfit = kinds.unfit(value, column.kind)
+        if unfit is not None:
+            failing.append((Check(column.name, kinds.REASONS[column.kind]), unfit))
+        if column.max_length is not None and column.on_too_long == "reject":
+            reason = f"longer than {column.max_length} characters"
+            failing.append((Check(column.name, reason), value.str.len_chars() > column.max_length))
+    return failing
+
+
+def _waiting(columns: Sequence[Column]) -> list[Failing]:
+    return [
+        (Check(c.name, kinds.REASONS["email"]), kinds.undecided(nw.col(c.name)))
+        for c in columns
+        if c.kind == "email"
+    ]
+
+
+def _first(failing: Sequence[Failing], start: int = 0) -> nw.Expr:
+    """The number of the first check that fails, null where none does."""
+    numbered = [(nw.lit(n, dtype=nw.Int16), fails) for n, (_, fails) in enumerate(failing, start)]
+    passed: nw.Expr = nw.lit(None, dtype=nw.Int16)
+    return reduce(
+        lambda rest, check: nw.when(check[1]).then(check[0]).otherwise(rest),
+        reversed(numbered),
+        passed,
+    )
+
+
+def _columns(frame: nw.LazyFrame[Any]) -> list[str]:
+    return frame.collect_schema().names()

@@ -1,0 +1,135 @@
+"""Before the first stage: the files that a job names belong together, or it says where not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exportkit.config.names import nearest_hint
+from exportkit.config.references import resolve
+from exportkit.config.schemas import check_options
+from exportkit.errors import Complaint, ConfigError
+from exportkit.records import Connection, Description, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from exportkit.config.connection import ConnectionFile
+    from exportkit.config.job import Job
+    from exportkit.config.source import Source
+    from exportkit.config.workspace import Workspace
+    from exportkit.host.destination import Destination
+    from exportkit.host.loader import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job with everything that it names. `options` are the job's, with paths made absolute."""
+
+    workspace: Workspace
+    job: Job
+    source: Source
+    connection: ConnectionFile
+    destination: Destination
+    description: Description
+    options: Mapping[str, Any]
+    mode: Mode
+
+    def resolved_connection(self) -> Connection:
+        """The connection with its references replaced. Raises ConfigError if one is unset."""
+        file = self.connection
+        options = resolve(file.options, file.document, ("options",), root=self.workspace.root)
+        return Connection(file.name, file.type, file.display_name, options, self.workspace.root)
+
+
+def prepare(workspace: Workspace, host: Host, job: Job) -> Prepared:
+    """Bring together what the job names. Raises ConfigError with everything that is wrong."""
+    at = job.document.locate
+    if job.connection is None:
+        raise ConfigError(
+            f"job '{job.name}' has no connection, so it is inactive",
+            location=at(()),
+            hint="add `connection:` with the name of one",
+        )
+    source = workspace.source(job.source, at(("source",)))
+    connection = workspace.connection(job.connection, at(("connection",)))
+    destination = check_connection(host, connection, job)
+    description = destination.describe()
+    complaints = [
+        *_unknown_segments(job, source),
+        *check_options(job.document, ("destination",), description.job_options),
+        *_wrong_mode(job, destination, description),
+    ]
+    if complaints:
+        raise ConfigError(complaints=complaints)
+    return Prepared(
+        workspace,
+        job,
+        source,
+        connection,
+        destination,
+        description,
+        _with_paths(workspace, job, description),
+        job.mode or description.modes[0],
+    )
+
+
+def check_connection(host: Host, connection: ConnectionFile, job: Job | None = None) -> Destination:
+    """The destination of a connection whose options fit it. Raises ConfigError if they do not."""
+    document = connection.document
+    place = document.locate(("type",))
+    destination = host.destination(connection.type, place, job=job.document if job else None)
+    options = destination.describe().connection_options
+    if complaints := check_options(document, ("options",), options):
+        raise ConfigError(complaints=complaints)
+    return destination
+
+
+def _unknown_segments(job: Job, source: Source) -> Iterator[Complaint]:
+    known = [segment.name for segment in source.segments]
+    for part, names in (("segments", job.segments), ("suppress", job.suppress)):
+        for number, name in enumerate(names):
+            if name not in known:
+                hint = nearest_hint(name, known) if known else "the source names no segments"
+                yield Complaint(
+                    f"source '{source.name}' has no segment '{name}'",
+                    job.document.locate((part, number)),
+                    hint,
+                )
+
+
+def _wrong_mode(job: Job, destination: Destination, facts: Description) -> Iterator[Complaint]:
+    at = job.document.locate(("mode",))
+    if job.mode is not None and job.mode not in facts.modes:
+        yield Complaint(
+            f"{facts.title} cannot work in mode '{job.mode}'",
+            at,
+            f"it has: {', '.join(facts.modes)}",
+        )
+    elif (job.mode or facts.modes[0]) == "mirror" and not destination.can("remove"):
+        yield Complaint(f"{facts.title} cannot remove anybody, which mirror needs", at)
+
+
+def _with_paths(workspace: Workspace, job: Job, facts: Description) -> dict[str, Any]:
+    """The job's options with each output path made absolute and kept where it may be."""
+    options = dict(job.destination)
+    for name, schema in facts.job_options.get("properties", {}).items():
+        if schema.get("format") == "output-path" and isinstance(options.get(name), str):
+            options[name] = str(_output(workspace, job, name, options[name]))
+    return options
+
+
+def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:
+    path = (workspace.root / given).resolve()
+    state = (workspace.root / workspace.state).resolve()
+    allowed = (workspace.root.resolve(), *workspace.outputs)
+    if path.is_relative_to(state) or not any(path.is_relative_to(folder) for folder in allowed):
+        raise ConfigError(
+            "this path leaves the workspace"
+            if not path.is_relative_to(state)
+            else "this path lies in the state folder",
+            location=job.document.locate(("destination", option)),
+            hint="write below the workspace, or list the folder under `outputs:` in exportkit.yaml",
+        )
+    return path

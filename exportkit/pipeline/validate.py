@@ -1,0 +1,106 @@
+"""Everything that can be known to be wrong before a run, without asking a destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from exportkit.engines.sources import open_source
+from exportkit.errors import Complaint, ExportkitError
+from exportkit.pipeline.mapping import map_job
+from exportkit.pipeline.prepare import check_connection, prepare
+from exportkit.pipeline.source import column_complaints
+from exportkit.records import Catalogue, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from exportkit.config.job import Job
+    from exportkit.config.source import Source
+    from exportkit.config.workspace import Workspace
+    from exportkit.host.loader import Host
+    from exportkit.pipeline.prepare import Prepared
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What `validate` found: the files it read, what is wrong, what is only odd."""
+
+    checked: list[str] = field(default_factory=list)
+    complaints: list[Complaint] = field(default_factory=list)
+    warnings: list[Complaint] = field(default_factory=list)
+
+    def attempt(self, call: Callable[[], Answer]) -> Answer | None:
+        """The answer of the call; what it raises is noted, once, and there is none."""
+        try:
+            return call()
+        except ExportkitError as error:
+            self.complaints += [c for c in error.complaints if c not in self.complaints]
+            return None
+
+    def read(self, name: str) -> None:
+        """Note that a file was checked."""
+        if name not in self.checked:
+            self.checked.append(name)
+
+
+def validate_workspace(workspace: Workspace, host: Host, names: Sequence[str] = ()) -> Findings:
+    """Check the whole workspace, or only the named jobs and what they need."""
+    found = Findings()
+    found.read(workspace.document.file)
+    sources: dict[str, Source] = {}
+    if names:
+        jobs = [job for name in names if (job := found.attempt(partial(workspace.job, name)))]
+        found.warnings += workspace.warnings
+    else:
+        jobs = list(workspace.jobs().items)
+        sources = {source.name: source for source in workspace.sources().items}
+        for listing in (workspace.jobs(), workspace.sources(), workspace.connections()):
+            found.complaints += listing.complaints
+        for connection in workspace.connections().items:
+            found.read(connection.document.file)
+            found.attempt(partial(check_connection, host, connection))
+    prepared = [done for job in jobs if (done := _prepared(found, workspace, host, job))]
+    sources |= {each.source.name: each.source for each in prepared}
+    for source in sources.values():
+        found.read(source.document.file)
+        users = [each for each in prepared if each.source.name == source.name]
+        found.attempt(partial(_check_source, found, workspace, source, users))
+    return found
+
+
+def _prepared(found: Findings, workspace: Workspace, host: Host, job: Job) -> Prepared | None:
+    """The job with all that it names, if nothing is wrong with it; a detached one is only odd."""
+    found.read(job.document.file)
+    if job.connection is None:
+        message = f"job '{job.name}' has no connection, so it is inactive"
+        found.warnings.append(Complaint(message, job.document.locate(())))
+        return None
+    prepared = found.attempt(partial(prepare, workspace, host, job))
+    if prepared is None:
+        return None
+    found.read(prepared.connection.document.file)
+    found.attempt(prepared.resolved_connection)
+    if not prepared.description.fields or not prepared.destination.can("describe_target"):
+        # Field names are free, or all declared: nothing that only the target knows is missing.
+        target = Target(prepared.options, Catalogue(prepared.description.title), workspace.root)
+        fields, map_fields = prepared.description.fields, prepared.destination.map_fields
+        found.attempt(partial(map_job, job, target, fields, map_fields))
+    return prepared
+
+
+def _check_source(
+    found: Findings, workspace: Workspace, source: Source, jobs: Sequence[Prepared]
+) -> None:
+    with open_source(source, workspace.root) as opened:
+        found.complaints += opened.complaints()
+        for each in jobs:
+            found.complaints += column_complaints(each.job, opened)
+        if opened.is_empty:
+            place = source.document.locate(("file",))
+            found.warnings.append(
+                Complaint(f"source '{source.name}' has a header and no rows", place)
+            )

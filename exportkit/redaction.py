@@ -1,0 +1,32 @@
+"""What may be shown of what may not be shown: masked keys, exceptions without their words."""
+
+from __future__ import annotations
+
+import traceback
+
+
+def mask(value: str | None) -> str:
+    """Enough of a key to recognise one's own row by, too little to write to anybody.
+
+    >>> mask("jane.doe@example.com"), mask("C-10023"), mask("x"), mask(None)
+    ('j…e@e….com', 'C…3', '…', '')
+    """
+    if value is None:
+        return ""
+    name, at, domain = value.partition("@")
+    if not at:
+        return _ends(name)
+    host, dot, top = domain.rpartition(".")
+    return f"{_ends(name)}@{(host or domain)[:1]}…{dot}{top if dot else ''}"
+
+
+def _ends(text: str) -> str:
+    return f"{text[0]}…{text[-1]}" if len(text) > 3 else f"{text[:1] if len(text) > 1 else ''}…"
+
+
+def describe(error: BaseException) -> str:
+    """An unforeseen exception by type and place alone: its words may quote a profile."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "exportkit" in frame.filename] or frames
+    where = f" at {ours[-1].filename.rpartition('/')[2]}:{ours[-1].lineno}" if ours else ""
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,1 @@
+"""What exportkit remembers between runs: the journal, the snapshots, who holds which lock."""

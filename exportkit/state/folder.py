@@ -1,0 +1,140 @@
+"""The state folder: where everything lies, private, and replaced whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exportkit.errors import ConfigError, JournalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StateFolder:
+    """The layout of a state folder. It holds personal data, so it is of mode 0700."""
+
+    root: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal's database file."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def locks(self) -> Path:
+        """One lock file a job."""
+        return self.root / "locks"
+
+    @property
+    def runs(self) -> Path:
+        """One folder a run or plan: accepted, changes, rejections."""
+        return self.root / "runs"
+
+    def run(self, run_id: str) -> Path:
+        """The folder of one run or plan."""
+        return self.runs / run_id
+
+    def snapshot(self, job: str, target: object) -> Path:
+        """Where a job's snapshot of one target lies."""
+        return self.root / "snapshots" / job / fingerprint(target)[:16]
+
+    def catalogue(self, connection: str, options: object) -> Path:
+        """Where the last known description of a target lies."""
+        return self.root / "catalogues" / f"{connection}-{fingerprint(options)[:16]}.json"
+
+
+def open_state(root: Path, state: str) -> StateFolder:
+    """The state folder of a workspace, made if it is not there yet.
+
+    Raises ConfigError for a kind of state that this version does not have, JournalError where the
+    folder cannot be made or written.
+    """
+    if "://" in state:
+        raise ConfigError(
+            "this version keeps its state in a folder only",
+            hint="write a folder's name under `state:` in exportkit.yaml",
+        )
+    folder = StateFolder((root / state).resolve())
+    try:
+        for path in (folder.root, folder.locks, folder.runs):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ignore = folder.root / ".gitignore"
+        if not ignore.exists():
+            # Whatever the workspace's own .gitignore says, profiles don't belong in git.
+            write_durably(ignore, b"*\n")
+    except OSError as error:
+        raise _unwritable(folder.root, error) from None
+    return folder
+
+
+def new_folder(path: Path) -> Path:
+    """Make a new private folder. Raises JournalError where that cannot be."""
+    try:
+        path.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return path
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and all in it; none is fine too."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file so that readers and crashes meet the old content or the new, nothing else."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def sync_folder(path: Path) -> None:
+    """Make the folder's entries durable: a file's name is not synced with its content."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fingerprint(value: object) -> str:
+    """A stable digest of plain values, whatever the order of their keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_json(path: Path) -> Any:
+    """The file's JSON, None where there is no file. Raises JournalError if it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise JournalError(
+            f"{path} is damaged or cannot be read",
+            hint="move it away and run again",
+        ) from None
+
+
+def _unwritable(path: Path, error: OSError) -> JournalError:
+    return JournalError(
+        f"{path} cannot be written: {(error.strerror or type(error).__name__).lower()}",
+        hint="the state folder has to be a folder that the user who runs exportkit may write to, "
+        "on a disk with space left; `state:` in exportkit.yaml names it",
+    )

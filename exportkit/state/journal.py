@@ -1,0 +1,293 @@
+"""The journal: runs, batches and the audit, in one SQLite file with a write-ahead log.
+
+It holds no personal data: ids, counts, times and receipts, never a key or a value. What a call is
+about to do is durable here before the call leaves; its answer, after.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from exportkit.errors import JournalError
+from exportkit.records import Counts, Failure, Operation, Run
+from exportkit.state.batches import BatchState, JournaledBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+
+_metadata = sa.MetaData()
+_schema = sa.Table("schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
+_runs = sa.Table(
+    "runs",
+    _metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("job", sa.String, nullable=False, index=True),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("finished_at", sa.String),
+    sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("error", sa.JSON),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+)
+_batches = sa.Table(
+    "batches",
+    _metadata,
+    sa.Column("batch_id", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False, index=True),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("first_row", sa.Integer, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("receipt", sa.String),
+    sa.Column("refused", sa.Integer, nullable=False, default=0),
+    sa.Column("intended_at", sa.String, nullable=False),
+    sa.Column("answered_at", sa.String),
+)
+_audit = sa.Table(
+    "audit",
+    _metadata,
+    sa.Column("entry", sa.Integer, primary_key=True),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("user", sa.String, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("subject", sa.String, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JournaledRun:
+    """A run as the journal knows it. `facts` say what it was planned from."""
+
+    run_id: str
+    job: str
+    status: str
+    started_at: datetime
+    finished_at: datetime | None
+    counts: Counts
+    error: Failure | None
+    reasons: tuple[Mapping[str, Any], ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def run(self) -> Run:
+        """The run as `run --json` shows it. One that nobody finished was interrupted."""
+        return Run(
+            self.run_id,
+            self.job,
+            self.status if self.finished_at else "interrupted",  # type: ignore[arg-type]
+            self.started_at,
+            self.finished_at or self.started_at,
+            self.counts,
+            self.error,
+        )
+
+
+class Journal:
+    """An open journal. Every method is one transaction; writers on other processes wait."""
+
+    def __init__(self, engine: sa.Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+
+    def begin_run(self, run_id: str, job: str, started_at: datetime, facts: object) -> None:
+        """Record that a run has begun."""
+        row = {
+            "run_id": run_id,
+            "job": job,
+            "status": "running",
+            "started_at": _text(started_at),
+            "counts": {},
+            "reasons": [],
+            "facts": facts,
+        }
+        self._write(sa.insert(_runs).values(**row))
+
+    def note_run(self, run_id: str, **columns: object) -> None:
+        """Record what became known about a run: its counts, reasons or facts."""
+        self._write(sa.update(_runs).where(_runs.c.run_id == run_id).values(**columns))
+
+    def end_run(self, run: Run) -> None:
+        """Record how a run ended."""
+        error = run.as_dict()["error"]
+        self.note_run(
+            run.run_id,
+            status=run.status,
+            finished_at=_text(run.finished_at),
+            counts=run.counts.as_dict(),
+            error=error,
+        )
+
+    def runs(self, job: str | None = None, limit: int | None = None) -> list[JournaledRun]:
+        """The runs of a job, or of all, the latest first."""
+        query = sa.select(_runs).order_by(_runs.c.started_at.desc(), _runs.c.run_id.desc())
+        if job is not None:
+            query = query.where(_runs.c.job == job)
+        return [_run(row) for row in self._read(query.limit(limit))]
+
+    def run(self, run_id: str) -> JournaledRun | None:
+        """One run, or None."""
+        rows = self._read(sa.select(_runs).where(_runs.c.run_id == run_id))
+        return _run(rows[0]) if rows else None
+
+    def intend(
+        self, batch_id: str, run_id: str, operation: Operation, first_row: int, rows: int
+    ) -> None:
+        """Record that a batch is about to be handed over."""
+        self._write(
+            sa.insert(_batches).values(
+                batch_id=batch_id,
+                run_id=run_id,
+                operation=operation,
+                first_row=first_row,
+                rows=rows,
+                state="intended",
+                refused=0,
+                intended_at=_text(datetime.now(UTC)),
+            )
+        )
+
+    def answer(
+        self, batch_id: str, state: BatchState, *, receipt: str | None = None, refused: int = 0
+    ) -> None:
+        """Record what the destination said of a batch."""
+        self._write(
+            sa.update(_batches)
+            .where(_batches.c.batch_id == batch_id)
+            .values(
+                state=state,
+                receipt=receipt,
+                refused=refused,
+                answered_at=_text(datetime.now(UTC)),
+            )
+        )
+
+    def batches(self, run_id: str) -> list[JournaledBatch]:
+        """The batches of a run, in the order in which they were handed over."""
+        query = sa.select(_batches).where(_batches.c.run_id == run_id).order_by(_batches.c.batch_id)
+        return [
+            JournaledBatch(
+                row.batch_id,
+                row.run_id,
+                row.operation,
+                row.first_row,
+                row.rows,
+                row.state,
+                row.receipt,
+                row.refused,
+                row.intended_at,
+            )
+            for row in self._read(query)
+        ]
+
+    def audit(self, action: str, subject: str, user: str, host: str, **details: object) -> None:
+        """Record who did what."""
+        self._write(
+            sa.insert(_audit).values(
+                at=_text(datetime.now(UTC)),
+                user=user,
+                host=host,
+                action=action,
+                subject=subject,
+                details=details,
+            )
+        )
+
+    def _write(self, statement: sa.Executable) -> None:
+        with self._explained(), self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def _read(self, statement: sa.Executable) -> list[Any]:
+        with self._explained(), self._engine.connect() as connection:
+            return list(connection.execute(statement))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.SQLAlchemyError as error:
+            raise _journal_error(self._path, error) from None
+
+
+@contextmanager
+def open_journal(path: Path) -> Iterator[Journal]:
+    """The journal, made or upgraded if need be.
+
+    Raises JournalError where the file is damaged, newer than this version, or cannot be written.
+    """
+    try:
+        # SQLite would make the file readable to all.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise JournalError(
+            f"the journal {path} cannot be opened: {(error.strerror or 'failed').lower()}",
+            hint="the user who runs exportkit has to be able to write to the state folder",
+        ) from None
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
+    sa.event.listen(engine, "connect", _configure)
+    try:
+        try:
+            _prepare(engine, path)
+        except sa.exc.SQLAlchemyError as error:
+            raise _journal_error(path, error) from None
+        yield Journal(engine, path)
+    finally:
+        engine.dispose()
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    # In WAL mode only FULL syncs every commit, and intent has to survive a power loss.
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _prepare(engine: sa.Engine, path: Path) -> None:
+    with engine.begin() as connection:
+        if not sa.inspect(connection).has_table("schema"):
+            _metadata.create_all(connection)
+            connection.execute(sa.insert(_schema).values(version=SCHEMA_VERSION))
+            return
+        version = connection.execute(sa.select(_schema.c.version)).scalar_one()
+    if version > SCHEMA_VERSION:
+        raise JournalError(
+            f"the journal {path} was written by a newer exportkit (its version is {version}, "
+            f"this one knows up to {SCHEMA_VERSION})",
+            hint="install the newer exportkit again",
+        )
+
+
+def _run(row: Any) -> JournaledRun:
+    return JournaledRun(
+        row.run_id,
+        row.job,
+        row.status,
+        datetime.fromisoformat(row.started_at),
+        datetime.fromisoformat(row.finished_at) if row.finished_at else None,
+        Counts(**row.counts),
+        Failure(**row.error) if row.error else None,
+        tuple(row.reasons),
+        row.facts,
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _journal_error(path: Path, error: sa.exc.SQLAlchemyError) -> JournalError:
+    reason = str(getattr(error, "orig", None) or type(error).__name__)
+    hint = "look at the disk and the rights of the state folder"
+    if "malformed" in reason or "not a database" in reason:
+        hint = "move the file away (keep it), then run again: exportkit starts a new one"
+    return JournalError(f"the journal {path} does not work: {reason}", hint=hint)

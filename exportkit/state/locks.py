@@ -1,0 +1,82 @@
+"""One run of a job at a time. The lock is the kernel's, so it goes when its process does."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from exportkit.errors import BusyError, JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def held(path: Path, what: str) -> Iterator[None]:
+    """Hold the lock while the block runs.
+
+    Raises BusyError, at once, if another process holds it: who, and since when.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise _busy(path, what) from None
+    except OSError as error:
+        raise JournalError(
+            f"the lock {path} cannot be taken: {(error.strerror or 'failed').lower()}",
+            hint="the user who runs exportkit has to be able to write to the state folder",
+        ) from None
+    try:
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+        _holder(path).write_text(json.dumps(holder), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def holder_of(path: Path) -> dict[str, Any] | None:
+    """Who holds the lock: pid, host, since. None if nobody does."""
+    from filelock import FileLock, Timeout
+
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path, timeout=0, mode=0o600):
+            return None
+    except Timeout:
+        return _read_holder(path)
+
+
+def _busy(path: Path, what: str) -> BusyError:
+    holder = _read_holder(path)
+    since = datetime.fromisoformat(holder["since"]).astimezone() if holder.get("since") else None
+    when = f" since {since:%Y-%m-%d %H:%M:%S}" if since else ""
+    who = f" as pid {holder['pid']} on {holder['host']}" if holder.get("pid") else ""
+    return BusyError(
+        f"skipped: {what} is running{when}{who}",
+        hint="nothing was done; it will be done by that run, or run it again afterwards",
+    )
+
+
+def _read_holder(path: Path) -> dict[str, Any]:
+    try:
+        answer = json.loads(_holder(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _holder(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

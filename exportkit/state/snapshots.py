@@ -1,0 +1,154 @@
+"""What a job has delivered to its target so far, per key: Parquet, replaced whole by rename.
+
+`snapshot.json` names the files that count, so a crash between two files leaves the old snapshot.
+Beside the delivered rows stand those that the destination refused, with the values that it
+refused, so that they are not sent again before they change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exportkit.engines.frames import KEY, Engine, aligned
+from exportkit.engines.parquet import write_batches
+from exportkit.errors import JournalError
+from exportkit.state.folder import read_json, sync_folder, write_durably
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import narwhals as nw
+
+VERSION = 1
+REASON = "exportkit.reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot on disk. `columns` are those that were mapped when it was written."""
+
+    folder: Path
+    run_id: str
+    columns: tuple[str, ...]
+    rows: int
+    delivered: Path
+    refused: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What a run has achieved, as held frames of the key and the columns.
+
+    `delivered` were accepted, `removed` are out of the target, `refused` carry a REASON too.
+    """
+
+    delivered: nw.LazyFrame[Any] | None = None
+    removed: nw.LazyFrame[Any] | None = None
+    refused: nw.LazyFrame[Any] | None = None
+
+
+def read_snapshot(folder: Path) -> Snapshot | None:
+    """The snapshot in the folder, or None. Raises JournalError if it is damaged or newer."""
+    facts = read_json(folder / "snapshot.json")
+    if facts is None:
+        return None
+    if facts.get("version", 0) > VERSION:
+        raise JournalError(
+            f"the snapshot {folder} was written by a newer exportkit",
+            hint="install the newer exportkit again",
+        )
+    try:
+        return Snapshot(
+            folder,
+            facts["run_id"],
+            tuple(facts["columns"]),
+            facts["rows"],
+            folder / facts["delivered"],
+            folder / facts["refused"] if facts["refused"] else None,
+        )
+    except (KeyError, TypeError):
+        raise _damaged(folder) from None
+
+
+def fold(
+    before: Snapshot | None,
+    confirmed: Confirmed,
+    columns: Sequence[str],
+    engine: Engine,
+    folder: Path,
+    run_id: str,
+) -> Snapshot:
+    """Write the snapshot that follows from the old one and what a run has confirmed."""
+    gone = [f.select(KEY) for f in (confirmed.delivered, confirmed.removed) if f is not None]
+    delivered = [] if confirmed.delivered is None else [confirmed.delivered]
+    refused = [] if confirmed.refused is None else [confirmed.refused]
+    if before is not None:
+        kept = aligned(engine.load(before.delivered), columns)
+        for keys in gone:
+            kept = kept.join(keys, on=KEY, how="anti")
+        delivered.insert(0, kept)
+    if before is not None and before.refused is not None:
+        still = aligned(engine.load(before.refused), [*columns, REASON])
+        for keys in [*gone, *(frame.select(KEY) for frame in refused)]:
+            still = still.join(keys, on=KEY, how="anti")
+        refused.insert(0, still)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"delivered-{run_id}.parquet"
+    rows = engine.write(_joined(delivered, columns), path) if delivered else _none(path, columns)
+    refused_path = None
+    if refused:
+        refused_path = folder / f"refused-{run_id}.parquet"
+        if not engine.write(_joined(refused, [*columns, REASON]), refused_path):
+            refused_path = None
+    return _publish(Snapshot(folder, run_id, tuple(columns), rows, path, refused_path))
+
+
+def adopt(accepted: Path, rows: int, columns: Sequence[str], folder: Path, run_id: str) -> Snapshot:
+    """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"delivered-{run_id}.parquet"
+    path.unlink(missing_ok=True)
+    os.link(accepted, path)
+    return _publish(Snapshot(folder, run_id, tuple(columns), rows, path))
+
+
+def _publish(snapshot: Snapshot) -> Snapshot:
+    facts = {
+        "version": VERSION,
+        "run_id": snapshot.run_id,
+        "columns": list(snapshot.columns),
+        "rows": snapshot.rows,
+        "delivered": snapshot.delivered.name,
+        "refused": snapshot.refused.name if snapshot.refused else None,
+    }
+    sync_folder(snapshot.folder)
+    write_durably(snapshot.folder / "snapshot.json", json.dumps(facts, indent=1).encode())
+    counted = {"snapshot.json", facts["delivered"], facts["refused"]}
+    for path in snapshot.folder.iterdir():
+        if path.name not in counted:
+            path.unlink()
+    return snapshot
+
+
+def _joined(frames: list[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
+    import narwhals as nw
+
+    return nw.concat([frame.select(KEY, *columns) for frame in frames])
+
+
+def _none(path: Path, columns: Sequence[str]) -> int:
+    import pyarrow as pa
+
+    schema = pa.schema([(name, pa.string()) for name in (KEY, *columns)])
+    return write_batches([], schema, path)
+
+
+def _damaged(folder: Path) -> JournalError:
+    return JournalError(
+        f"the snapshot {folder} is damaged",
+        hint="move that folder away (keep it) and run again: every row counts as new then",
+    )
