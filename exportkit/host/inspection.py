@@ -112,7 +112,7 @@ def _check_completeness(hooks: Hooks, plugin: object) -> None:
         forgotten = [name for name in SPECS if callable(getattr(plugin, name, None))]
         raise Defect(
             "it implements no hook",
-            f"mark {', '.join(forgotten)} with @hookimpl"
+            f"mark {', '.join(forgotten)} with @exportkit.hookimpl"
             if forgotten
             else "mark its hooks with @exportkit.hookimpl",
         )
@@ -123,7 +123,7 @@ def _check_completeness(hooks: Hooks, plugin: object) -> None:
             raise Defect(
                 f"a destination needs {', '.join(REQUIRED)}, but {', '.join(missing)} "
                 f"{'is' if len(missing) == 1 else 'are'} missing",
-                f"mark {', '.join(unmarked)} with @hookimpl"
+                f"mark {', '.join(unmarked)} with @exportkit.hookimpl"
                 if unmarked
                 else f"implement {', '.join(missing)}",
             )
