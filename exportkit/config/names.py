@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SIMILAR = 65.0
+_BEGUN = 3
 _SHOWN = 20
 
 
@@ -19,7 +20,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     found = process.extractOne(
         name.casefold(), choices, scorer=fuzz.ratio, processor=str.casefold, score_cutoff=_SIMILAR
     )
-    return choices[found[2]] if found else None
+    return choices[found[2]] if found else _begun(name.casefold(), choices)
+
+
+def _begun(name: str, choices: list[str]) -> str | None:
+    """The only choice that starts with what was written: `desc` for `descending`."""
+    longer = [choice for choice in choices if choice.casefold().startswith(name)]
+    return longer[0] if len(longer) == 1 and len(name) >= _BEGUN else None
 
 
 def nearest_hint(name: str, known: Iterable[str]) -> str:

@@ -30,7 +30,7 @@ def resolve_plain(text: str) -> Scalar:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
         return int(text) if len(text) <= _LONGEST_INTEGER else text
-    if any(digit in text for digit in "0123456789") and _FLOAT.fullmatch(text):
+    if any(mark in text for mark in ".eE") and _FLOAT.fullmatch(text):
         return _finite(text)
     return text
 

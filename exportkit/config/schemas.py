@@ -26,6 +26,8 @@ _FOLDERS = (Path(__file__).parents[1] / "schemas", Path(__file__).parents[2] / "
 
 @cache
 def _shipped_text(kind: str) -> str:
+    if kind not in KINDS:
+        raise ValueError(f"there is no kind of file '{kind}'; there are {', '.join(KINDS)}")
     name = f"{kind}.schema.json"
     for folder in _FOLDERS:
         if (folder / name).is_file():

@@ -228,6 +228,8 @@ def _is_secret(error: ValidationError, document: Document, path: Steps) -> bool:
 
 
 def _expected(error: ValidationError) -> str:
+    if error.validator in _CHOICES and "x-expected" not in schema_of(error):
+        return ", or ".join(dict.fromkeys(_expected(branch[0]) for branch in _branches(error)))
     return phrases.expected(schema_of(error), str(error.validator), wanted_by(error))
 
 
