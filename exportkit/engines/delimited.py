@@ -13,6 +13,7 @@ import io
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from exportkit.engines import failures
 from exportkit.engines.sql import literal, text_list
 from exportkit.errors import SourceError
 
@@ -34,6 +35,8 @@ def read_header(file: SourceFile, declared: str | None) -> tuple[tuple[str, ...]
     text = _beginning(file)
     delimiter = declared or _delimiter(text, file)
     names = next(_records(text, delimiter), [])
+    if sum(map(len, names)) > LONGEST_LINE:
+        raise failures.too_long(file.shown_as, 1)
     _check_names(names, file, delimiter)
     return tuple(names), delimiter
 
@@ -41,16 +44,13 @@ def read_header(file: SourceFile, declared: str | None) -> tuple[tuple[str, ...]
 def _beginning(file: SourceFile) -> str:
     """The first lines as text; at least the whole first one."""
     size = 64 * 1024
-    while True:
+    while size <= 16 * LONGEST_LINE:
         head = file.head(size)
         text = _decode(head, file, final=len(head) < size)
-        if len(head) < size or _line_ends(text) or size >= LONGEST_LINE:
+        if len(head) < size or len(text.splitlines()) > 1:
             return text
         size *= 16
-
-
-def _line_ends(text: str) -> bool:
-    return len(text.splitlines()) > 1
+    raise failures.too_long(file.shown_as, 1)
 
 
 def _decode(head: bytes, file: SourceFile, *, final: bool) -> str:

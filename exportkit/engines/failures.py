@@ -130,8 +130,7 @@ def _csv_failure(text: str, record: int, file: SourceFile | None, name: str) -> 
         message = f"line {line} has a quote that is not closed, or text after a closing quote"
         hint = 'a quote inside a quoted value is written twice: ""'
     elif "\nMaximum line size of " in text:
-        message = f"line {line} is longer than exportkit reads (16 MiB)"
-        hint = "most often a quote is left open before it"
+        return too_long(name, line)
     elif counts:
         expected, found = counts[-1]
         message = f"line {line} has {found} values where the header has {expected}"
@@ -139,6 +138,15 @@ def _csv_failure(text: str, record: int, file: SourceFile | None, name: str) -> 
     else:
         message, hint = f"line {line} is not CSV", "is it cut off, or quoted in another way?"
     return SourceError(message, hint=hint, location=Location(name, line))
+
+
+def too_long(name: str, line: int) -> SourceError:
+    """A line of CSV that is longer than any is read."""
+    return SourceError(
+        f"line {line} is longer than 16 MiB",
+        hint="most often a quote is left open before it",
+        location=Location(name, line),
+    )
 
 
 def physical_line(file: SourceFile, record: int) -> int:

@@ -120,7 +120,10 @@ def look_at(path: Path, shown_as: str, *, encoding: str | None, at: Location | N
     file = SourceFile(path, shown_as, declared, compression, encoding or "utf-8", size, modified_ns)
     if declared not in ("csv", "json"):
         return file
-    return _with_encoding(file, file.head() if compression != "none" else peek, encoding)
+    head = file.head() if compression != "none" else peek
+    if not head:
+        raise _empty(shown_as)
+    return _with_encoding(file, head, encoding)
 
 
 def _first_bytes(path: Path, shown_as: str, at: Location | None) -> tuple[bytes, int, int]:
@@ -148,9 +151,13 @@ def _first_bytes(path: Path, shown_as: str, at: Location | None) -> tuple[bytes,
             f"{shown_as} cannot be read: {error.strerror or type(error).__name__}", location=at
         ) from error
     if not peek:
-        hint = "was it still being written? Even without profiles a file has a header"
-        raise SourceError(f"{shown_as} is empty (0 bytes)", hint=hint, location=Location(shown_as))
+        raise _empty(shown_as)
     return peek, status.st_size, status.st_mtime_ns
+
+
+def _empty(shown_as: str) -> SourceError:
+    hint = "was it still being written? Even without profiles a file has a header"
+    return SourceError(f"{shown_as} is empty (0 bytes)", hint=hint, location=Location(shown_as))
 
 
 def _compression(path: Path, peek: bytes, shown_as: str) -> Compression:

@@ -6,8 +6,9 @@ transcoding), `Prepared.table` what happens inside.
 
 from __future__ import annotations
 
+import glob
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exportkit.engines import delimited, jsonlines
@@ -60,6 +61,7 @@ def prepare(
 ) -> Prepared:
     """Get files ready to be read from inside the jail."""
     kind = files[0].format
+    files = [_plainly_named(file, scratch, number) for number, file in enumerate(files)]
     if kind == "parquet":
         return Prepared(files, lambda inside: _parquet(inside, files), source)
     if kind == "sqlite":
@@ -73,6 +75,15 @@ def prepare(
     if kind == "json":
         return Prepared(readable, lambda inside: _json(inside, readable), source)
     return Prepared(readable, lambda inside: _csv(inside, source, readable), source)
+
+
+def _plainly_named(file: SourceFile, scratch: Path, number: int) -> SourceFile:
+    """The engine takes `data[1].csv` for a pattern: such a file is read through a link."""
+    if not glob.has_magic(file.path.name):
+        return file
+    link = scratch / f"{number}.link"
+    link.symlink_to(file.path.absolute())
+    return replace(file, path=link)
 
 
 def _csv(

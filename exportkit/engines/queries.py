@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exportkit.config.source import Source
     from exportkit.engines.readers import Table
 
-_TEXT = "exportkit.text."
+_TEXT = "exportkit_text_"
 _BEGINNING = 1000
 
 

@@ -1,0 +1,57 @@
+"""A workspace with one source; the tests write the files that it reads."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from exportkit.config.documents import read_document
+from exportkit.config.source import Source, read_source
+from exportkit.engines.sources import OpenSource, open_source
+
+
+@dataclass
+class Workspace:
+    root: Path
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def source(self, **keys: Any) -> Source:
+        """A source of these keys; `key` and one segment `all` where they are left out."""
+        data = {"version": 1, "name": "people", "key": "id", "segments": {"all": {}}, **keys}
+        path = self.write("sources/people.yaml", yaml.safe_dump(data, sort_keys=False))
+        return read_source(read_document(path, "sources/people.yaml"))
+
+    def open(self, **keys: Any) -> AbstractContextManager[OpenSource]:
+        return open_source(self.source(**keys), self.root)
+
+    def texts(self, **keys: Any) -> list[dict[str, Any]]:
+        """Every row of the source as text."""
+        with self.open(**keys) as opened:
+            columns = {name: name for name in opened.names}
+            frame = opened.select(texts=columns, segments=["all"])
+            with opened.explained():
+                return rows(frame)
+
+
+def rows(frame: Any) -> list[dict[str, Any]]:
+    return frame.collect("pyarrow").to_native().to_pylist()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def read_rows() -> Any:
+    return rows
