@@ -7,7 +7,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "mode": {"type": "string", "pattern": "^0?[0-7]{3}$", "maxLength": 4, "default": "0600"},
 }
 DEFAULTS = {name: option["default"] for name, option in OPTIONS.items() if "default" in option}
+NOTHING_ELSE = {"type": "object", "additionalProperties": False}
 
 
 @hookimpl
@@ -34,13 +35,8 @@ def describe_destination() -> exportkit.Description:
     return exportkit.Description(
         title="CSV file",
         description="One file on this machine, complete and replaced at once.",
-        connection_options={"type": "object", "additionalProperties": False},
-        job_options={
-            "type": "object",
-            "properties": OPTIONS,
-            "required": ["path"],
-            "additionalProperties": False,
-        },
+        connection_options=NOTHING_ELSE,
+        job_options={**NOTHING_ELSE, "properties": OPTIONS, "required": ["path"]},
         limits=exportkit.Limits(batch_rows=100_000),
         third_party=False,  # nothing leaves the machine, so nobody is asked for consent
         whole=True,  # nothing shows before `finish`, so the only mode is `full`
@@ -54,7 +50,7 @@ def connect(connection: exportkit.Connection) -> Iterator["Session"]:
     try:
         yield session
     finally:
-        session.discard()
+        session.discard_draft()
 
 
 @hookimpl
@@ -76,29 +72,27 @@ def push(
     with session.writing(target) as options:
         rows = batch.data if options["formulas"] == "keep" else guard_formulas(batch.data, target)
         try:
-            session.write(rows)
+            session.append(rows)
+            return exportkit.Delivery()
         except UnicodeEncodeError:
             unfit = unencodable(rows, options["encoding"])
-            session.write(rows.filter(pa.array([row not in unfit for row in range(len(batch))])))
-            reason = f"{options['encoding']} has no such character"
-            keys = batch.keys.take(pa.array(unfit)).to_pylist()
-            return exportkit.Delivery(
-                rejections=[
-                    exportkit.Rejection(key, reason, column)
-                    for key, column in zip(keys, unfit.values(), strict=True)
-                ]
-            )
-    return exportkit.Delivery()
+            session.append(rows.filter(pa.array([row not in unfit for row in range(len(batch))])))
+    keys = batch.keys.take(pa.array(list(unfit))).to_pylist()
+    reason = f"has a character that {options['encoding']} lacks"
+    rejected = zip(keys, unfit.values(), strict=True)
+    return exportkit.Delivery(
+        rejections=[exportkit.Rejection(key, reason, column) for key, column in rejected]
+    )
 
 
 @hookimpl
 def finish(session: "Session", target: exportkit.Target) -> None:
     with session.writing(target) as options:
-        session.commit(int(options["mode"], 8))
+        session.commit_draft(int(options["mode"], 8))
 
 
 class Session:
-    """The file in the making: a draft beside the old one, until `commit` puts it in its place."""
+    """The file in the making: a draft beside the old one, which it replaces in the end."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -106,15 +100,15 @@ class Session:
 
     @contextmanager
     def writing(self, target: exportkit.Target) -> Iterator[dict[str, Any]]:
-        """The options of the job, with the draft open. A disk that fails fails the run."""
+        """The job's options, once the draft has its header. A disk that fails, fails the run."""
         try:
             if self.draft is None:
-                self.open(target)
+                self.open_draft(target)
             yield self.options
         except OSError as error:
             raise exportkit.DestinationError(f"{self.path}: {error.strerror}") from None
 
-    def open(self, target: exportkit.Target) -> None:
+    def open_draft(self, target: exportkit.Target) -> None:
         self.options = {**DEFAULTS, **target.options}
         self.path = self.workspace / self.options["path"]
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,21 +116,24 @@ class Session:
             leftover.unlink(missing_ok=True)  # of a run that was killed
         handle, name = tempfile.mkstemp(".draft", f".{self.path.name}.", self.path.parent)
         self.draft, self.file = Path(name), os.fdopen(handle, "wb")
-        self.sink: Any = self.file
-        if self.path.suffix == ".gz":  # no name and no time inside: equal rows give equal bytes
-            self.sink = gzip.GzipFile("", "wb", 6, self.file, mtime=0)
-        self.sink.write("".encode(self.options["encoding"]))  # the byte order mark, if it has one
-        header = pa.record_batch([[name] for name in target.names], names=target.names)
-        self.write(header)
+        packed = self.path.suffix == ".gz"  # with no time inside: equal rows give equal bytes
+        self.sink: Any = gzip.GzipFile("", "wb", 6, self.file, 0) if packed else self.file
+        self.sink.write("".encode(self.options["encoding"]))  # the byte order mark, if any
+        try:
+            self.append(pa.record_batch([[name] for name in target.names], names=target.names))
+        except UnicodeEncodeError:
+            message = "this encoding cannot write the names of the fields"
+            raise exportkit.JobError(message, field="encoding") from None
 
-    def write(self, rows: pa.RecordBatch) -> None:
-        """Append rows; raises UnicodeEncodeError, and appends none, if one cannot be written."""
-        encoding = self.options["encoding"]
-        data = render(rows, self.options).encode(encoding)
-        self.sink.write(data.removeprefix("".encode(encoding)))
+    def append(self, rows: pa.RecordBatch) -> None:
+        """Raises UnicodeEncodeError, with nothing written, where a character cannot be."""
+        data, encoding = render(rows, self.options), self.options["encoding"]
+        if encoding != "utf-8":
+            data = str(data, "utf-8").encode(encoding).removeprefix("".encode(encoding))
+        self.sink.write(data)
 
-    def commit(self, mode: int) -> None:
-        """On the disk first, then visible: a crash leaves the old file or the new one."""
+    def commit_draft(self, mode: int) -> None:
+        """Safe on the disk first, then visible: a crash leaves the old file or the new one."""
         assert self.draft is not None
         if self.sink is not self.file:
             self.sink.close()
@@ -148,37 +145,38 @@ class Session:
         os.fsync(folder)
         os.close(folder)
 
-    def discard(self) -> None:
+    def discard_draft(self) -> None:
         if self.draft is not None:
-            self.file.close()
-            self.draft.unlink(missing_ok=True)
+            self.draft.unlink(missing_ok=True)  # gone already, if it was committed
+            for part in (self.sink, self.file):
+                with suppress(OSError):  # a full disk has been told already
+                    part.close()
 
 
-def render(rows: pa.RecordBatch, options: dict[str, Any]) -> str:
-    """The rows as CSV, by Arrow or, ten times slower, by Python's own module."""
+def render(rows: pa.RecordBatch, options: dict[str, Any]) -> Any:
+    """The rows as CSV in UTF-8: by Arrow or, ten times slower, by Python's own module."""
     if options["quoting"] == "minimal":
         text = io.StringIO()
-        cells = (column.to_pylist() for column in rows.columns)
-        csv.writer(text, delimiter=options["delimiter"]).writerows(zip(*cells, strict=True))
-        return text.getvalue()
+        columns = (cells.to_pylist() for cells in rows.columns)
+        csv.writer(text, delimiter=options["delimiter"]).writerows(zip(*columns, strict=True))
+        return text.getvalue().encode()
     if rows.num_columns == 1:  # a null alone would be a blank line, which readers skip
         rows = pa.record_batch([pc.fill_null(rows[0], "")], names=rows.schema.names)
-    style = arrow_csv.WriteOptions(
-        include_header=False, delimiter=options["delimiter"], quoting_style="all_valid"
-    )
+    style = {"delimiter": options["delimiter"], "quoting_style": "all_valid", "batch_size": 16_384}
     buffer = pa.BufferOutputStream()
-    arrow_csv.write_csv(rows, buffer, style)
-    return str(buffer.getvalue(), "utf-8")
+    arrow_csv.write_csv(rows, buffer, arrow_csv.WriteOptions(include_header=False, **style))
+    return buffer.getvalue()
 
 
 def guard_formulas(rows: pa.RecordBatch, target: exportkit.Target) -> pa.RecordBatch:
     """Put ' before text that a spreadsheet would compute."""
     columns = []
     for column, cells in zip(target.columns, rows.columns, strict=True):
-        first = pc.utf8_slice_codeunits(cells, 0, 1)
-        formulas = pc.is_in(first, value_set=pa.array(["=", "+", "-", "@", "\t", "\r"]))
-        if column.kind not in ("number", "phone") and pc.any(formulas).as_py():
-            cells = pc.if_else(formulas, pc.binary_join_element_wise("'", cells, ""), cells)
+        if column.kind not in ("number", "phone"):
+            first = pc.utf8_slice_codeunits(cells, 0, 1)
+            formulas = pc.is_in(first, value_set=pa.array(["=", "+", "-", "@", "\t", "\r"]))
+            if pc.any(formulas).as_py():
+                cells = pc.if_else(formulas, pc.binary_join_element_wise("'", cells, ""), cells)
         columns.append(cells)
     return pa.record_batch(columns, names=rows.schema.names)
 
