@@ -56,6 +56,11 @@ def _in_words(problem: str, lines: list[str], mark: Any) -> tuple[str, str]:
         )
     if "could not find expected ':'" in problem:
         return "found a line without a ':' after its key", "expected `key: value`"
+    if "expected node content" in problem:
+        if not here and mark.line >= len(lines) - 1:
+            ends = "the file ends where a value was expected"
+            return ends, "close the brackets, braces and quotes above"
+        return f"found {here or 'the end of the line'} where a value was expected", _CHECK
     if "incompatible YAML" in problem:
         return "found a version of YAML that is not 1.x", "take the line out"
     if here and here in "%@`":

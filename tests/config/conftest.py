@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from exportkit.config.documents import Document, read_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Read = Callable[..., Document]
 

@@ -130,11 +130,12 @@ def test_nothing_but_config_errors(read, data: bytes) -> None:
     try:
         document = read(data)
     except ConfigError as error:
-        assert error.location is not None
-        assert error.location.line >= 1
-        assert error.location.column >= 1
+        place = error.location
     else:
-        assert isinstance(document.data, dict)
+        place = document.locate(tuple(document.data)[:1])
+    assert place is not None
+    assert place.line >= 1
+    assert place.column >= 1
 
 
 @pytest.mark.parametrize(

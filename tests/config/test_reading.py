@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from exportkit.config.reading import MAX_BYTES, read_text
 from exportkit.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def error_of(path: Path) -> ConfigError:

@@ -8,9 +8,50 @@ from hypothesis import strategies as st
 
 from exportkit.config.scalars import parse_duration, resolve_plain
 
-TEXTS = """no No NO yes Yes on off y n 08 0123 007 1:30 12:30:45 0x1F 0o17 0b1 1_000 1,5 2026-11-20
-    2026-11-20T06:00:00Z +3 +30210 -0 -e5 1e 1e999 .inf -.inf .nan .NaN nULL tRUE - . e5 -. 1.2.3
-    10% 1234567890123456789012345 ٣ １""".split()
+TEXTS = [
+    "no",
+    "No",
+    "NO",
+    "yes",
+    "Yes",
+    "on",
+    "off",
+    "y",
+    "n",
+    "08",
+    "0123",
+    "007",
+    "1:30",
+    "12:30:45",
+    "0x1F",
+    "0o17",
+    "0b1",
+    "1_000",
+    "1,5",
+    "2026-11-20",
+    "2026-11-20T06:00:00Z",
+    "+3",
+    "+30210",
+    "-0",
+    "-e5",
+    "1e",
+    "1e999",
+    ".inf",
+    "-.inf",
+    ".nan",
+    ".NaN",
+    "nULL",
+    "tRUE",
+    "-",
+    ".",
+    "e5",
+    "-.",
+    "1.2.3",
+    "10%",
+    "1234567890123456789012345",
+    "٣",
+    "１",
+]
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -10,15 +10,42 @@ JOB = "version: 1\nname: x\nsource: s\nsegments: [a]\nmap: {email: email}\n"
 
 @pytest.mark.parametrize(
     "key",
-    "password db_password token access_token refreshToken clientSecret X-Api-Key api_key APIKey"
-    " apikey secret private_key credentials authorization passphrase".split(),
+    [
+        "password",
+        "db_password",
+        "token",
+        "access_token",
+        "refreshToken",
+        "clientSecret",
+        "X-Api-Key",
+        "api_key",
+        "APIKey",
+        "apikey",
+        "secret",
+        "private_key",
+        "credentials",
+        "authorization",
+        "passphrase",
+    ],
 )
 def test_secret_keys(key: str) -> None:
     assert is_secret_key(key)
 
 
 @pytest.mark.parametrize(
-    "key", "key email list_id token_column tokens author keyboard path passport_no monkey".split()
+    "key",
+    [
+        "key",
+        "email",
+        "list_id",
+        "token_column",
+        "tokens",
+        "author",
+        "keyboard",
+        "path",
+        "passport_no",
+        "monkey",
+    ],
 )
 def test_other_keys(key: str) -> None:
     assert not is_secret_key(key)
