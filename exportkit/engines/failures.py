@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from exportkit.errors import ExportkitError, JournalError, Location, SourceError
@@ -57,6 +58,9 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
         )
     if isinstance(error, duckdb.ConversionException):
         return _conversion(text, shown_as)
+    if "Could not set lock on file" in text or "Conflicting lock" in text:
+        hint = "try again when it is done; another DuckDB must not have it open for writing"
+        return SourceError(f"{shown_as} is open in another program", hint=hint)
     file = _file_of(text, files)
     name = file.shown_as if file else shown_as
     if csv_line := _CSV_LINE.match(text):
@@ -68,12 +72,7 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
             location=Location(name),
         )
     if "JSON" in text and (json_line := _JSON_LINE.search(text)):
-        line = _json_line(file, int(json_line[1]))
-        return SourceError(
-            f"line {line} is not a JSON object",
-            hint="JSON lines have one object a line, encoded as UTF-8",
-            location=Location(name, line),
-        )
+        return not_an_object(name, _json_line(file, int(json_line[1])))
     if isinstance(
         error, duckdb.IOException | duckdb.InvalidInputException | duckdb.InternalException
     ):
@@ -173,19 +172,31 @@ def physical_line(file: SourceFile, record: int) -> int:
 
 def _json_line(file: SourceFile | None, reported: int) -> int:
     """The engine is one line off for some faults: look at the lines around the one it names."""
-    import json
-
     if file is None:
         return reported
+    return first_fault(file, first=reported - 1, last=reported) or reported
+
+
+def first_fault(file: SourceFile, *, first: int = 1, last: int | None = None) -> int | None:
+    """The first line, between `first` and `last`, that is something else than a JSON object."""
+    import json
+
     with file.opened() as stream:
-        for number, line in enumerate(stream, start=1):
-            if number > reported:
-                break
-            if number < reported - 1:
+        for number, line in enumerate(islice(stream, last), start=1):
+            if number < first or not line.strip():
                 continue
             try:
-                if line.strip() and not isinstance(json.loads(line), dict):
+                if not isinstance(json.loads(line), dict):
                     return number
             except ValueError:
                 return number
-    return reported
+    return None
+
+
+def not_an_object(name: str, line: int) -> SourceError:
+    """A line of JSON lines that is something else."""
+    return SourceError(
+        f"line {line} is not a JSON object",
+        hint="JSON lines have one object a line, encoded as UTF-8",
+        location=Location(name, line),
+    )

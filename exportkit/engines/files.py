@@ -66,6 +66,7 @@ class SourceFile:
 
     `shown_as` is its name in messages. `encoding` is the Python codec that reads its text
     ("utf-8" where nothing else is declared or marked); it means nothing for binary formats.
+    `size` in bytes and `modified_ns` take in a database's write-ahead log.
     """
 
     path: Path
@@ -133,7 +134,7 @@ def _first_bytes(path: Path, shown_as: str, at: Location | None) -> tuple[bytes,
             raise SourceError(f"{shown_as} is a folder, not a file", hint=hint, location=at)
         with path.open("rb") as stream:
             peek = stream.read(_PEEK)
-        status = path.stat()
+        states = [part.stat() for part in (path, *_logs(path))]
     except FileNotFoundError as error:
         raise SourceError(
             f"there is no file {shown_as}",
@@ -152,7 +153,13 @@ def _first_bytes(path: Path, shown_as: str, at: Location | None) -> tuple[bytes,
         ) from error
     if not peek:
         raise _empty(shown_as)
-    return peek, status.st_size, status.st_mtime_ns
+    return peek, sum(s.st_size for s in states), max(s.st_mtime_ns for s in states)
+
+
+def _logs(path: Path) -> list[Path]:
+    """The write-ahead log beside a database: what was written last may stand there alone."""
+    beside = (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}.wal"))
+    return [log for log in beside if log.exists()]
 
 
 def _empty(shown_as: str) -> SourceError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from exportkit.engines import failures
 from exportkit.engines.sql import literal, text_list
 from exportkit.errors import SourceError
 
@@ -62,10 +63,31 @@ class _Keys(dict[str, Any]):
 
 
 def found_types(connection: duckdb.DuckDBPyConnection, file: SourceFile) -> dict[str, str]:
-    """The keys of the file's first 20,000 objects, and the type of each for predicates."""
+    """The keys of the file's first 20,000 objects, and the type of each for predicates.
+
+    Raises SourceError if there are no objects, or something else stands between them.
+    """
+    import duckdb
+
     scan = f"read_json({literal(str(file.path))}, {_options(file)}, map_inference_threshold=-1)"
-    rows = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
+    try:
+        rows = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()
+    except duckdb.BinderException:  # something is no object, and it does not say where
+        raise _no_object(file) from None
     return {row[0]: row[1] if row[1].startswith(_PREDICATE_TYPES) else "VARCHAR" for row in rows}
+
+
+def _no_object(file: SourceFile) -> SourceError:
+    line = failures.first_fault(file)
+    if line is not None and layout(file) == "newline_delimited":
+        return failures.not_an_object(file.shown_as, line)
+    return SourceError(
+        f"{file.shown_as} has no JSON object in it"
+        if line is None
+        else f"{file.shown_as} is a list, but not of objects alone",
+        hint='one object a line ({"id": 1, "email": …}), or one list of objects',
+        location=file.at(1),
+    )
 
 
 def scan(files: Sequence[SourceFile], names: Sequence[str]) -> str:

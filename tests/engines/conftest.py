@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -13,6 +11,10 @@ import yaml
 from exportkit.config.documents import read_document
 from exportkit.config.source import Source, read_source
 from exportkit.engines.sources import OpenSource, open_source
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 
 @dataclass

@@ -283,7 +283,10 @@ def test_files_of_a_glob_have_to_agree(workspace, second, said):
 def test_the_broken_file_of_a_glob_is_named(workspace):
     workspace.write("d/1.csv", "id,a\n1,x\n")
     workspace.write("d/2.csv", f'id,a\n2,"x\ny"\n{SECRET}\n')
-    with pytest.raises(SourceError, match=r"^d/2\.csv:4:1: line 4 has 1 values") as caught:
-        with workspace.open(file="d/*.csv") as opened:
-            opened.count(["all"])
+    expected = r"^d/2\.csv:4:1: line 4 has 1 values"
+    with (
+        workspace.open(file="d/*.csv") as opened,
+        pytest.raises(SourceError, match=expected) as caught,
+    ):
+        opened.count(["all"])
     assert SECRET not in str(caught.value)
