@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import traceback
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from exportkit.errors import DestinationError, InterruptedRun, JobError, PluginError
@@ -30,21 +31,42 @@ class WrongAnswer(Exception):  # noqa: N818 - a finding about a plugin, turned i
     """What a hook answered is not what the contract asks for. Never carries a profile's value."""
 
 
+class _Redirection:
+    """stdout as stderr while any thread is inside a plugin; the last one out puts it back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._stdout = sys.stdout
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                sys.stdout = self._stdout
+
+
+_stdout_is_the_hosts = _Redirection()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Send what is printed to stderr and put the working directory back.
 
     stdout is the host's: `--json` prints one document there and nothing else.
     """
-    try:
-        before = os.getcwd()  # noqa: PTH109 - called around every hook: no Path is needed
-    except FileNotFoundError:
-        before = ""
-    with redirect_stdout(sys.stderr):
+    before = _here()
+    with _stdout_is_the_hosts:
         try:
             yield
         finally:
-            if before and not _is_here(before):
+            if before and _here() != before:
                 os.chdir(before)
 
 
@@ -52,7 +74,7 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     """Answer `call()`; the first of `plugins` is to blame unless the failing frame is another's.
 
     Raises what the contract lets plugins raise, and `PluginError` for everything else, SystemExit
-    included. KeyboardInterrupt passes.
+    included. KeyboardInterrupt alone passes.
     """
     failure: PluginError
     try:
@@ -64,7 +86,9 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
         raise
     except WrongAnswer as answer:
         failure = PluginError(f"{plugins[0]}: {hook} {answer}", hint=_authors(plugins[0]))
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - isolation is the point here
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - isolation is the point here
         failure = _failure(plugins, hook, error)
     raise failure  # outside of the handlers, so that it carries no context
 
@@ -93,8 +117,9 @@ def _authors(plugin: Plugin) -> str:
     return f"this is a fault of {plugin.distribution}: update it, or tell its authors"
 
 
-def _is_here(directory: str) -> bool:
+def _here() -> str:
+    """The working directory; empty if it has been removed."""
     try:
-        return os.getcwd() == directory  # noqa: PTH109
+        return os.getcwd()  # noqa: PTH109 - called twice around every hook: no Path is needed
     except FileNotFoundError:
-        return False
+        return ""

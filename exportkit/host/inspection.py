@@ -45,11 +45,7 @@ class Hooks:
 
 def inspect_hooks(manager: pluggy.PluginManager, plugin: object) -> Hooks:
     """The hooks that `plugin` implements. Raises `Defect` where they break the contract."""
-    if inspect.isclass(plugin):
-        raise Defect(
-            f"the entry point names the class {plugin.__name__}, not an object",
-            "let the entry point name a module, or an instance",
-        )
+    _check_object(manager, plugin)
     answers: list[str] = []
     wraps: list[str] = []
     for attribute in dir(plugin):
@@ -58,6 +54,8 @@ def inspect_hooks(manager: pluggy.PluginManager, plugin: object) -> Hooks:
             continue
         hook = options.get("specname") or attribute
         if hook not in SPECS:
+            if options.get("optionalhook"):  # of a later version of the contract
+                continue
             raise _unknown(hook)
         wrapper = options.get("wrapper") or options.get("hookwrapper")
         _check_signature(hook, getattr(plugin, attribute), wrapper=bool(wrapper))
@@ -68,6 +66,27 @@ def inspect_hooks(manager: pluggy.PluginManager, plugin: object) -> Hooks:
     )
     _check_completeness(hooks, plugin)
     return hooks
+
+
+def _check_object(manager: pluggy.PluginManager, plugin: object) -> None:
+    if inspect.isclass(plugin):
+        raise Defect(
+            f"the entry point names the class {plugin.__name__}, not an object",
+            "let the entry point name a module, or an instance",
+        )
+    try:
+        hash(plugin)
+    except TypeError:
+        raise Defect(
+            f"the entry point names {type(plugin).__name__!r}, which cannot be hashed",
+            "let the entry point name a module, or a plain instance",
+        ) from None
+    known_as = manager.get_name(plugin)
+    if known_as is not None:
+        raise Defect(
+            f"the entry point names what is already loaded as {known_as!r}",
+            "give each type a module or an instance of its own",
+        )
 
 
 def _unknown(hook: str) -> Defect:

@@ -168,9 +168,11 @@ def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
             manager.register(implementation, name)
     except Defect:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a broken plugin is a line in a list
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a broken plugin is a line in a list
         raise Defect(
-            f"it cannot be loaded: {type(error).__name__}: {error}",
+            f"it cannot be loaded: {type(error).__name__}: {_first_line(error)}",
             f"reinstall {distribution}, or uninstall it",
         ) from None
     plugin = Plugin(
@@ -203,9 +205,18 @@ def _check_description(manager: pluggy.PluginManager, plugin: Plugin) -> None:
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
-    if entry_point.dist is None:
-        return "unknown distribution", "?"
-    return entry_point.dist.name, entry_point.dist.version
+    """The name and version of what brought the entry point, as far as they are recorded."""
+    about = entry_point.dist.metadata if entry_point.dist else None
+    name = about["Name"] if about and "Name" in about else "an unknown distribution"
+    return name, about["Version"] if about and "Version" in about else "?"
+
+
+def _first_line(error: BaseException) -> str:
+    """What went wrong at import: no profile has been read, so the text may be shown."""
+    try:
+        return next(iter(str(error).splitlines()), "")
+    except Exception:  # noqa: BLE001 - the exception is the plugin's own class
+        return ""
 
 
 def _frames_of(module: str) -> str:

@@ -62,7 +62,8 @@ def describe_target(session: "Session", options: dict[str, Any]) -> exportkit.Ca
         "".encode(options.get("encoding", "utf-8"))
     except (LookupError, ValueError):
         raise exportkit.JobError("there is no such encoding", field="encoding") from None
-    return exportkit.Catalogue(name=path.name, identity=str(path))
+    identity = os.path.relpath(path, session.workspace)  # the workspace may be moved
+    return exportkit.Catalogue(name=path.name, identity=identity)
 
 
 @hookimpl

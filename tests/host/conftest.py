@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, distributions
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from exportkit import Batch, Catalogue, Connection, Target
 from exportkit.host import Host, load_plugins
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 SOUND = """
@@ -105,6 +105,3 @@ def make_batch(*keys: str) -> Batch:
 
     emails = pa.array(keys, pa.string())
     return Batch("run-1", "run", "add", pa.record_batch([emails], names=["email"]), emails)
-
-
-BatchMaker = Callable[..., Batch]

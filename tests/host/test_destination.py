@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -196,6 +198,7 @@ def test_the_errors_of_the_contract_pass_without_what_caused_them(
 FAILING = {
     "ValueError": "raise ValueError(batch.keys.to_pylist())",
     "SystemExit": "raise SystemExit('ann@example.com')",
+    "CancelledError": "raise __import__('asyncio').CancelledError('ann@example.com')",
     "RecursionError": "push(session, batch)",
     "ConfigError": "raise __import__('exportkit.errors').errors.ConfigError('ann@example.com')",
     "OSError (No space left on device)": "raise OSError(28, 'ann@example.com')",
@@ -552,6 +555,23 @@ def test_stdout_and_the_working_directory_are_the_hosts(
     mill.push({"seen": []}, batch, target)
     assert Path.cwd() == before
     assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_stdout_comes_back_when_calls_overlap(site: Site, target: Target, batch: Batch) -> None:
+    mill = install(site, pushing("session['inside'].wait(5); print('hello'); return Delivery()"))
+    inside = threading.Barrier(2)
+    stdout = sys.stdout
+
+    def push() -> None:
+        for _ in range(20):
+            mill.push({"seen": [], "inside": inside}, batch, target)
+
+    threads = [threading.Thread(target=push) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sys.stdout is stdout
 
 
 def test_a_working_directory_that_is_gone_disturbs_nobody(

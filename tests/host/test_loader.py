@@ -62,6 +62,12 @@ DEFECTS = {
     "import": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
     "syntax": ("def push(:", "SyntaxError"),
     "raises": ("raise RuntimeError('half installed')", "RuntimeError: half installed"),
+    "beyond": ("class Odd(BaseException): pass\nraise Odd('odd')", "Odd: odd"),
+    "lines": ("raise ValueError('one\\ntwo')", "ValueError: one"),
+    "unprintable": (
+        "class Odd(Exception):\n    def __str__(self): return 1 / 0\nraise Odd",
+        "it cannot be loaded: Odd",
+    ),
     "exit": ("import sys; sys.exit('bye')", "SystemExit: bye"),
     "no hooks": ("x = 1", "implements no hook"),
     "misspelled": (
@@ -161,6 +167,27 @@ def test_a_class_is_no_plugin(site: Site) -> None:
     assert "names the class Listener" in only_broken(site).reason
 
 
+def test_an_object_that_cannot_be_hashed_is_no_plugin(site: Site) -> None:
+    source = """
+        from dataclasses import dataclass
+        from exportkit import hookimpl
+        @dataclass
+        class Listener:
+            @hookimpl
+            def run_finished(self, run): pass
+        listener = Listener()
+    """
+    site.install(source, target="exportkit_mill:listener")
+    assert "names 'Listener', which cannot be hashed" in only_broken(site).reason
+
+
+def test_a_hook_of_a_later_contract_may_be_optional(site: Site) -> None:
+    later = "@hookimpl(optionalhook=True)\ndef after_settle(session): pass\n"
+    site.install(textwrap.dedent(SOUND) + later)
+    (plugin,) = site.load().plugins
+    assert plugin.hooks == ("describe_destination", "connect", "push")
+
+
 def test_two_plugins_with_one_name_are_both_refused(site: Site) -> None:
     site.install(SOUND, distribution="exportkit-mill")
     site.install(SOUND, distribution="other-mill", module="other_mill", version="9")
@@ -180,7 +207,8 @@ def test_one_module_under_two_names_is_refused_once(site: Site) -> None:
     host = load_plugins([*site.entry_points(), again])
     assert [plugin.name for plugin in host.plugins] == ["mill"]
     assert [broken.name for broken in host.broken] == ["paper"]
-    assert "mill" in host.broken[0].reason
+    assert host.broken[0].reason == "the entry point names what is already loaded as 'mill'"
+    assert host.broken[0].distribution == "an unknown distribution"
 
 
 @pytest.mark.parametrize("name", ["Mill", "-mill", "mill.x", "mühle", "a b"])

@@ -6,19 +6,24 @@ import csv
 import gzip
 import io
 import os
+import re
 import resource
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import exportkit_csv
 import jsonschema
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exportkit import (
     Batch,
@@ -35,6 +40,7 @@ from exportkit.host import Destination, load_plugins
 
 NAMES = ("email", "first_name")
 Rows = list[tuple[str | None, ...]]
+QUOTING = st.sampled_from(["all", "minimal"])
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +122,29 @@ def test_what_goes_in_comes_out(job: Job, quoting: str, delimiter: str) -> None:
     text = job.file.read_bytes().decode()
     assert read(text, delimiter) == [list(NAMES), *([cell or "" for cell in row] for row in NASTY)]
     assert job.left() == ["out.csv"]
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=st.lists(st.tuples(cells, st.none() | cells), max_size=8), quoting=QUOTING)
+def test_any_text_comes_out_as_it_went_in(
+    destination: Destination, rows: Rows, quoting: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        job = Job(destination, Path(folder))
+        job.run(rows, quoting=quoting, formulas="keep")
+        found = read(job.file.read_bytes().decode())
+    assert found[1:] == [[cell or "" for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("quoting", ["all", "minimal"])
+def test_a_database_reads_it_too(job: Job, quoting: str) -> None:
+    job.run(NASTY, quoting=quoting)
+    sql = "from read_csv(?, header=true, all_varchar=true, quote='\"', escape='\"')"
+    found = duckdb.execute(sql, [str(job.file)]).fetchall()
+    assert found == NASTY
 
 
 def test_the_bytes_are_as_documented(job: Job) -> None:
@@ -310,6 +339,20 @@ def test_the_schema_accepts_what_works(destination: Destination) -> None:
     jsonschema.validate({}, dict(description.connection_options))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"password": "x"}, dict(description.connection_options))
+
+
+def test_the_readme_lists_every_option_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r'^\| `(\w+)` \| (?:`"?([^`"]+)"?`)? ?\|', page, flags=re.MULTILINE)
+    options = exportkit_csv.OPTIONS.items()
+    assert listed == [(name, option.get("default", "")) for name, option in options]
+
+
+def test_the_target_is_known_by_its_path_in_the_workspace(job: Job) -> None:
+    with job.destination.connect(job.connection) as session:
+        for path in ("out/vip.csv", str(job.workspace / "out" / "vip.csv")):
+            found = job.destination.describe_target(session, {"path": path})
+            assert found == Catalogue("vip.csv", identity="out/vip.csv")
 
 
 def test_nothing_leaves_the_machine(destination: Destination) -> None:
