@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,3 +47,50 @@ def test_the_people_are_invented() -> None:
     phones = {row["phone"] for row in csv.DictReader(text.splitlines(keepends=True))}
     invented = re.compile(r"(\+44 20|020) 7946 0\d{3}|\+1 \(202\) 555-01\d\d|not yet known|")
     assert [phone for phone in phones if not invented.fullmatch(phone)] == []
+
+
+JOBS = [file.stem for file in sorted((ROOT / "configs" / "jobs").glob("*.yaml"))]
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """A copy of the sample workspace, as fresh as in git."""
+    leftovers = shutil.ignore_patterns("out", ".exportkit")
+    return Path(shutil.copytree(ROOT / "configs", tmp_path / "configs", ignore=leftovers))
+
+
+def in_sample(sample: Path, *command: str) -> str:
+    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(
+        command, cwd=sample, env=os.environ | {"PATH": tools}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_job_runs(job: str, sample: Path) -> None:
+    run = json.loads(in_sample(sample, "exportkit", "run", job, "--json"))["runs"][0]
+    counts = run["counts"]
+    assert run["status"] == "partial", "some rows are wrong on purpose"
+    assert counts["rejected"] > 0
+    assert 0 < counts["sent"] == counts["selected"] - counts["rejected"] - counts["duplicates"]
+    assert len(list((sample / "out").glob(f"{job}.csv*"))) == 1
+
+
+def test_of_several_rows_with_one_address_the_newest_is_sent(sample: Path) -> None:
+    in_sample(sample, "exportkit", "run", "vip-newsletter")
+    text = (sample / "out" / "vip-newsletter.csv").read_text(encoding="utf-8")
+    sent = {row["email"].partition("@")[0]: row for row in csv.DictReader(text.splitlines(True))}
+    assert sent["siobhan.obrien"]["city"] == "Galway"
+    assert sent["olivia.lee"]["last_name"] == "Lee-Tan"
+    assert sent["isil.inonu"]["first_name"] == "Işıl"
+    assert sent["riona.o'neill"]["last_name"] == "O'Neill"
+    assert "太郎" in {row["first_name"] for row in sent.values()}
+
+
+def test_the_demo_shows_what_it_says(sample: Path) -> None:
+    shown = in_sample(sample, str(sample / "demo.sh"))
+    assert shown.count("$ exportkit ") == 7
+    assert "> " in shown, "the mended address is new in the file"
+    assert (sample.parent / "demo" / "out" / "vip-newsletter.csv").is_file()
