@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.names import nearest, nearest_hint
+from exportkit.config.quick import surely_valid
+from exportkit.config.secrets import plain_options, plain_secrets
 from exportkit.errors import Complaint, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from exportkit.config.documents import Document
+    from jsonschema.exceptions import ValidationError
+
+    from exportkit.config.documents import Document, Steps
 
 __all__ = ["KINDS", "check", "check_options", "compose", "nearest", "nearest_hint", "shipped"]
 
@@ -90,28 +94,27 @@ def _rebased(part: Any, base: str) -> Any:
 
 
 @cache
-def _validator(kind: str) -> Any:
-    return _build(shipped(kind))
+def _shipped_once(kind: str) -> dict[str, Any]:
+    return shipped(kind)
 
 
-def _build(schema: Mapping[str, Any]) -> Any:
+def _errors(schema: Mapping[str, Any], value: Any) -> list[ValidationError]:
+    if surely_valid(schema, value):
+        return []
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
     # An empty registry: a reference to somewhere else is never fetched.
-    return Draft202012Validator(
+    validator = Draft202012Validator(
         dict(schema), registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER
     )
+    return list(validator.iter_errors(value))
 
 
 def check(document: Document, kind: str) -> list[Complaint]:
     """Everything that is wrong with a file of this kind, in the order of its lines."""
-    from exportkit.config.secrets import plain_secrets
-    from exportkit.config.wording import complaints_of
-
-    found = list(complaints_of(_validator(kind).iter_errors(document.data), document, ()))
-    found += plain_secrets(document, kind)
-    return _in_order(found)
+    errors = _errors(_shipped_once(kind), document.data)
+    return _in_order([*_worded(errors, document, ()), *plain_secrets(document, kind)])
 
 
 def check_options(
@@ -127,19 +130,26 @@ def check_options(
     said about it: hand in the resolved part as `values` to check that instead (what came from a
     reference is not quoted then either). Raises PluginError if the schema itself is broken.
     """
-    from exportkit.config.secrets import plain_options
-    from exportkit.config.wording import complaints_of
-
     part = document.part(at) if values is None else values
     try:
-        errors = list(_build(schema).iter_errors({} if part is None else part))
-    except _schema_failures() as error:
+        errors = _errors(schema, {} if part is None else part)
+        secrets = list(plain_options(document, at, schema))
+    except Exception as error:
+        if not isinstance(error, _schema_failures()):
+            raise
         raise PluginError(
             f"the plugin's schema of `{'.'.join(at)}` cannot be used ({type(error).__name__})",
             hint="this is the plugin's fault: tell its author",
         ) from error
-    found = list(complaints_of(errors, document, at))
-    return _in_order([*found, *plain_options(document, at, schema)])
+    return _in_order([*_worded(errors, document, at), *secrets])
+
+
+def _worded(errors: list[ValidationError], document: Document, at: Steps) -> list[Complaint]:
+    if not errors:
+        return []
+    from exportkit.config.wording import complaints_of
+
+    return list(complaints_of(errors, document, at))
 
 
 def _schema_failures() -> tuple[type[Exception], ...]:
