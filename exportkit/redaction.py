@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import traceback
+
+_PERSONAL = (
+    (re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+"), "[address]"),
+    (re.compile(r"\b(?=\w*[0-9])(?=\w*[A-Za-z])[\w-]{20,}\b"), "[token]"),
+    (re.compile(r"\+?[0-9](?:[ ().-]?[0-9]){6,}"), "[number]"),
+)
 
 
 def mask(value: str | None) -> str:
@@ -22,6 +29,17 @@ def mask(value: str | None) -> str:
 
 def _ends(text: str) -> str:
     return f"{text[0]}…{text[-1]}" if len(text) > 3 else f"{text[:1] if len(text) > 1 else ''}…"
+
+
+def redact(text: str) -> str:
+    """A text from elsewhere without the addresses, long numbers and tokens that it may quote.
+
+    >>> redact("jane@example.com is on hold since 2026, call +30 210 1234567")
+    '[address] is on hold since 2026, call [number]'
+    """
+    for pattern, instead in _PERSONAL:
+        text = pattern.sub(instead, text)
+    return text
 
 
 def describe(error: BaseException) -> str:

@@ -23,16 +23,12 @@ def workspace_of(ctx: click.Context) -> Workspace:
     return open_workspace(ctx.obj)
 
 
-@contextmanager
-def open_house(workspace: Workspace) -> Iterator[House]:
-    """The state folder and the journal."""
+def open_house(workspace: Workspace) -> House:
+    """The state folder and the journal, to be closed at the end."""
     from exportkit.pipeline.run import House
     from exportkit.state.folder import open_state
-    from exportkit.state.journal import open_journal
 
-    state = open_state(workspace.root, workspace.state)
-    with open_journal(state.journal) as journal:
-        yield House(state, journal)
+    return House(open_state(workspace.root, workspace.state))
 
 
 def prepare_jobs(workspace: Workspace, host: Host, names: Sequence[str]) -> list[Prepared]:

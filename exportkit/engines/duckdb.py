@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pyarrow as pa
 
-ARROW_ROWS = 100_000
+ARROW_ROWS = 65_536
 
 
 class DuckEngine:

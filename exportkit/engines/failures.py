@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _CSV_LINE = re.compile(r"Invalid Input Error: CSV Error on Line: (\d+)\n")
 _COUNTS = re.compile(r"\nExpected Number of Columns: (\d+) Found: (\d+)\n")
 _JSON_LINE = re.compile(r'in file "[^"\n]*", (?:at byte \d+ )?in (?:line|record/value) (\d+)')
+_UNWRITTEN = re.compile(
+    r"Could not write file .*?: (No space left on device|Disk quota exceeded|[A-Z][a-z ]+)"
+)
 _CONVERSION = re.compile(
     r"(?:Could not convert string '.*' to|to type|cast to type) '?([A-Z0-9_]+)\b", re.DOTALL
 )
@@ -49,8 +52,11 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
     import duckdb
 
     text = str(error)
-    if "No space left on device" in text or "Disk quota exceeded" in text:
-        return JournalError("the disk is full", hint="make room, then run again")
+    if unwritten := _UNWRITTEN.search(text):
+        return JournalError(
+            f"the disk does not take any more: {unwritten[1].lower()}",
+            hint="make room on the disk of the state folder, then run again",
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return JournalError(
             "memory and the room for temporary files are used up",

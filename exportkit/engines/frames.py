@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pyarrow as pa
 
-RESERVED = "exportkit."
-KEY = "exportkit.key"
+RESERVED = "exportkit_"
+KEY = "exportkit_key"
 """Who the row is about, as text: what two spellings of one key have in common."""
-SOURCE_KEY = "exportkit.source_key"
+SOURCE_KEY = "exportkit_source_key"
 """The source's own key, as text; it decides ties."""
-PREFER = "exportkit.prefer"
+PREFER = "exportkit_prefer"
 """The column of `on_duplicate.prefer`, in its own type."""
-SUPPRESSED = "exportkit.suppressed"
+SUPPRESSED = "exportkit_suppressed"
 """True for a person whom the job's `suppress:` names."""
-FAULT = "exportkit.fault"
+FAULT = "exportkit_fault"
 """Which check the row fails: an index into the mapping's checks, null where none."""
 
 

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-READ_ROWS = 100_000
+READ_ROWS = 65_536
+
+
+def ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches, the next one made on another thread while this one is worked on."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    source, nothing = iter(batches), None
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, source, nothing)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, source, nothing)
+            yield batch
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
@@ -28,11 +40,11 @@ def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pa
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            # Values hardly repeat, and nobody filters these files: plain pages are fastest.
+            # Values hardly repeat, nobody filters these files, and they do not stay: plain is fastest.
             with pq.ParquetWriter(
-                file, schema, compression="lz4", use_dictionary=False, write_statistics=False
+                file, schema, compression="none", use_dictionary=False, write_statistics=False
             ) as writer:
-                for batch in batches:
+                for batch in ahead(batches):
                     writer.write_batch(batch)
                     rows += batch.num_rows
             file.flush()
@@ -53,7 +65,7 @@ def read_batches(path: Path, rows: int = READ_ROWS) -> Iterator[pa.RecordBatch]:
 
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(rows)
+            yield from ahead(file.iter_batches(rows))
     except (OSError, pa.ArrowException) as error:
         raise JournalError(
             f"{path} cannot be read: {_reason(error)}",

@@ -25,19 +25,20 @@ _NODES = _words("""
     Column Identifier Literal Boolean Null Paren Tuple Var DataType DataTypeParam Interval
     And Or Not EQ NEQ GT GTE LT LTE Is In Between Like ILike Escape NullSafeEQ NullSafeNEQ
     Add Sub Mul Div IntDiv Mod Neg DPipe Case If Cast TryCast Coalesce Nullif
-    Lower Upper Initcap Trim Length Substring Left Right Replace Concat ConcatWs Pad Reverse
+    Lower Upper Trim Length Substring Left Right Replace Concat ConcatWs Pad Reverse
     RegexpLike RegexpReplace RegexpExtract StartsWith EndsWith Contains StrPosition SplitPart
     Round Floor Ceil Abs Greatest Least Sign Sqrt Pow Ln Log Trunc
     CurrentDate CurrentTimestamp Localtimestamp DateTrunc TimestampTrunc DateDiff DateAdd DateSub
     TsOrDsAdd Extract Year Quarter Month Week Day Hour Minute Second DayOfWeek DayOfMonth DayOfYear
+    DayOfWeekIso WeekOfYear Monthname Dayname RegexpFullMatch
     LastDay TimeToStr StrToTime StrToDate AtTimeZone Date TimeToUnix DateFromParts
     JSONExtract JSONExtractScalar JSONPath JSONPathRoot JSONPathKey JSONPathSubscript
 """)
 
 # Functions that sqlglot knows by name only.
 _FUNCTIONS = _words("""
-    now age try_strptime strptime isodow hour minute second weekday date_part datepart monthname
-    dayname date_add date_sub datesub strip_accents regexp_full_match isnan isfinite make_date
+    now age try_strptime strptime hour minute second weekday date_part datepart date_add date_sub
+    datesub strip_accents isnan isfinite prefix suffix
 """)
 
 _TYPES = _words("""
@@ -158,40 +159,44 @@ def _allowed_nodes() -> frozenset[type]:
 def _check_node(node: exp.Expr, sql: str) -> None:
     from sqlglot import exp
 
-    kind = type(node)
     if isinstance(node, exp.Query | exp.Subquery):
         raise ExpressionError("a query inside an expression is not allowed", offset=_offset(node))
     if isinstance(node, exp.Anonymous):
         if node.name.lower() not in _FUNCTIONS:
-            raise _unknown_function(node.name.lower(), sql)
-    elif kind not in _allowed_nodes():
-        if isinstance(node, exp.AggFunc | exp.Window):
-            raise ExpressionError(
-                "an expression sees one row at a time: no counts, sums or windows",
-                hint="compute it where the source is made",
-            )
-        if isinstance(node, exp.Func):
-            raise _unknown_function(node.sql_name().lower(), sql)
-        raise ExpressionError(
-            f"{kind.__name__.lower()} is not allowed in an expression", offset=_offset(node)
-        )
+            raise _not_on_the_list(node, sql)
+    elif type(node) not in _allowed_nodes():
+        raise _not_on_the_list(node, sql)
+    if isinstance(node, exp.RegexpLike) and "start" not in node.meta:
+        # The engine's `~` matches the whole text; its translation would match any part.
+        raise ExpressionError("the operator ~ is not allowed", hint="use regexp_matches(text, '…')")
     if isinstance(node, exp.Column) and len(node.parts) > 1:
         raise ExpressionError("columns are named without a table", offset=_offset(node))
     if isinstance(node, exp.DataType) and node.this.value not in _TYPES:
         raise ExpressionError(f"the type {node.this.value} is not allowed in an expression")
 
 
-def _unknown_function(name: str, sql: str) -> ExpressionError:
-    found = sql.lower().find(name)
-    return ExpressionError(
-        f"the function {name} is not on the list of allowed functions",
-        hint="comparisons, text, number and date functions are",
-        offset=found if found >= 0 else None,
-    )
+def _not_on_the_list(node: exp.Expr, sql: str) -> ExpressionError:
+    from sqlglot import exp
+
+    offset = _offset(node)
+    if isinstance(node, exp.AggFunc | exp.Window):
+        return ExpressionError(
+            "an expression sees one row at a time: no counts, sums or windows",
+            hint="compute it where the source is made",
+            offset=offset,
+        )
+    if isinstance(node, exp.Func):
+        written = sql[node.meta["start"] : node.meta["end"] + 1] if "end" in node.meta else ""
+        return ExpressionError(
+            f"the function {written or node.sql_name()} is not allowed in an expression".lower(),
+            hint="comparisons, and functions of text, numbers and dates, are",
+            offset=offset,
+        )
+    what = type(node).__name__.lower()
+    return ExpressionError(f"{what} is not allowed in an expression", offset=offset)
 
 
 def _offset(node: exp.Expr) -> int | None:
-    for part in node.walk():
-        if "start" in part.meta:
-            return int(part.meta["start"])
-    return None
+    """Where the node starts in the text, as far as the parser remembers."""
+    starts = [int(part.meta["start"]) for part in node.walk() if "start" in part.meta]
+    return min(starts, default=None)

@@ -68,20 +68,27 @@ def map_job(
 
 
 def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.LazyFrame[Any]:
-    """The frame with the destination's columns, the key, and the number of the failed check."""
+    """The frame with the destination's columns and the number of the check that a row fails.
+
+    To be held; `identified` adds the key to what is held, so that it is not kept twice.
+    """
     carried = [name for name in (SOURCE_KEY, PREFER, SUPPRESSED) if name in _columns(frame)]
     fields = [_value(rule).alias(rule.field) for rule in job.fields]
     columns = [_shaped(column).alias(column.name) for column in mapping.columns]
-    identity = next((c.match for c in mapping.columns if c.name == mapping.key), None)
-    if identity is None:
-        identity = nw.col(SOURCE_KEY if mapping.key is None else mapping.key)
     failing = [*_failing(mapping.columns, mapping.key), *_waiting(mapping.columns)]
     return (
         frame.select(*fields, *carried)
         .select(*columns, *carried)
-        .with_columns(identity.alias(KEY))
         .with_columns(_first(failing).alias(FAULT))
     )
+
+
+def identified(mapped: nw.LazyFrame[Any], mapping: Mapping) -> nw.LazyFrame[Any]:
+    """The held frame with the key that tells people apart: as it is, or as the plugin matches it."""
+    identity = next((c.match for c in mapping.columns if c.name == mapping.key), None)
+    if identity is None:
+        identity = nw.col(SOURCE_KEY if mapping.key is None else mapping.key)
+    return mapped.with_columns(identity.alias(KEY))
 
 
 def decide_addresses(
@@ -89,11 +96,15 @@ def decide_addresses(
 ) -> nw.LazyFrame[Any]:
     """Ask the address library about the few values that the patterns leave open.
 
-    `mapped` is a held frame with at least one row whose check is uncertain; so is the answer.
+    `mapped` is a held frame, and so is the answer.
     """
     fault = nw.col(FAULT)
-    still_open = engine.hold(mapped.filter(fault >= mapping.certain))
     waiting = list(enumerate(mapping.checks))[mapping.certain :]
+    if not waiting:
+        return mapped
+    still_open = engine.hold(mapped.filter(fault >= mapping.certain))
+    if not collect(still_open.head(1)).num_rows:
+        return mapped
     for number, check in waiting:
         asked = collect(still_open.filter(fault == number).select(check.column).unique())
         refused = kinds.not_addresses(asked[check.column].to_pylist())
@@ -116,7 +127,7 @@ def decide_addresses(
     return nw.concat([decided, still_open.select(_columns(decided))])
 
 
-_REFUSED = "exportkit.refused"
+_REFUSED = "exportkit_refused"
 
 
 def _refusals(column: str, values: list[str]) -> Any:
@@ -191,7 +202,8 @@ def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
     """Each check with the expression that is true where a row fails it."""
     failing: list[Failing] = []
     if key is None:
-        blank = nw.col(KEY).is_null() | (trim(nw.col(KEY)) == "")
+        carried = nw.col(SOURCE_KEY)
+        blank = carried.is_null() | (trim(carried) == "")
         failing.append((Check(SOURCE_KEY, "no key"), blank))
     for column in columns:
         value = nw.col(column.name)

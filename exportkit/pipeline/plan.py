@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 Frame = nw.LazyFrame[Any]
 
-WAS = "exportkit.was."
+WAS = "exportkit_was_"
 """Prefix of the columns that say what was delivered before, in the plan's updates."""
-_TRIED = "exportkit.tried."
-_ROWS = "exportkit.rows"
-_JOIN = "exportkit.join"
+_TRIED = "exportkit_tried_"
+_ROWS = "exportkit_rows"
+_JOIN = "exportkit_join"
 
 
 @dataclass(frozen=True, slots=True)

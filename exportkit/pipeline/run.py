@@ -6,9 +6,12 @@ Read `run_job` first; the rest of the file are its clauses.
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exportkit.access.consent import require_consent
@@ -19,7 +22,7 @@ from exportkit.engines.sources import OpenSource, open_source
 from exportkit.errors import ConfigError, DestinationError, ExportkitError
 from exportkit.pipeline import outcome, push
 from exportkit.pipeline.guards import Allowed, check_guards
-from exportkit.pipeline.mapping import Mapping, decide_addresses, map_job, map_profiles
+from exportkit.pipeline.mapping import Mapping, decide_addresses, identified, map_job, map_profiles
 from exportkit.pipeline.plan import WAS, Before, Plan, Rules, make_plan
 from exportkit.pipeline.source import column_complaints, read_profiles
 from exportkit.records import Counts, Failure, Run, RunStatus, Target
@@ -63,12 +66,25 @@ class Orders:
     stopped: Callable[[], bool] = lambda: False
 
 
-@dataclass(frozen=True, slots=True)
 class House:
-    """What outlives a run: the state folder and the open journal."""
+    """What outlives a run: the state folder, and the journal, which is opened when it is needed."""
 
-    state: StateFolder
-    journal: Journal
+    def __init__(self, state: StateFolder) -> None:
+        self.state = state
+        self._opened = ExitStack()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The open journal. Raises JournalError where it cannot be opened."""
+        from exportkit.state.journal import open_journal
+
+        return self._opened.enter_context(open_journal(self.state.journal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +142,9 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
     try:
         require_consent(prepared.connection, prepared.description)
         with held(house.state.locks / f"{prepared.job.name}.lock", f"job '{prepared.job.name}'"):
-            house.journal.begin_run(run_id, prepared.job.name, started_at, {})
-            begun = True
             with planned(prepared, house, run_id, orders, watch) as work:
+                house.journal.begin_run(run_id, prepared.job.name, started_at, {})
+                begun = True
                 so_far.counts, so_far.reasons = replace(work.plan.counts, sent=0), _reasons(work)
                 _guard(work, orders)
                 _deliver(work, house, orders, watch, so_far)
@@ -204,8 +220,10 @@ def _plan(
 ) -> Plan:
     job = prepared.job
     profiles = read_profiles(job, prepared.source, opened)
+    # The engine reads without Python's lock; what the journal needs is imported meanwhile.
+    Thread(target=import_module, args=("exportkit.state.journal",), daemon=True).start()
     mapped = engine.hold(map_profiles(profiles, job, mapping))
-    mapped = decide_addresses(mapped, mapping, engine)
+    mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
     rules = Rules(
         columns=tuple(column.name for column in mapping.columns),
         checks=mapping.checks,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 VERSION = 1
-REASON = "exportkit.reason"
+REASON = "exportkit_reason"
 
 
 @dataclass(frozen=True, slots=True)

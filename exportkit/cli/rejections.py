@@ -1,0 +1,69 @@
+"""`exportkit rejections`."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import click
+
+from exportkit.cli import report
+from exportkit.cli.opening import open_house, workspace_of
+from exportkit.errors import UsageError
+from exportkit.redaction import mask, redact
+
+
+@click.command()
+@click.argument("job")
+@click.option("--run-id", help="Of this run; without it, of the last one that has a plan.")
+@click.option("--limit", default=20, show_default=True, help="How many rows; 0 for all.")
+@click.option("--show-values", is_flag=True, help="Show keys and values; this is audited.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def rejections(
+    ctx: click.Context, job: str, run_id: str | None, limit: int, show_values: bool, as_json: bool
+) -> None:
+    """Show the rows of JOB's last run that were not delivered, and why.
+
+    Keys are masked and values left out unless you ask for them.
+
+    \b
+    Examples:
+      exportkit rejections vip-newsletter
+      exportkit rejections vip-newsletter --show-values --limit 0
+    """
+    from exportkit.access.audit import note
+    from exportkit.pipeline.rejections import count_rejected, rejected_rows
+
+    workspace = workspace_of(ctx)
+    name = workspace.job(job).name
+    with open_house(workspace) as house:
+        runs = [run for run in house.journal.runs(name) if run_id in (None, run.run_id)]
+        folders = [house.state.run(run.run_id) for run in runs]
+        folder = next((f for f in folders if (f / "rejections.parquet").exists()), None)
+        if folder is None:
+            raise UsageError(
+                f"there is no run {run_id} of job '{name}' with rejections to look at"
+                if run_id
+                else f"job '{name}' has no run with rejections to look at",
+                hint=f"run it first: exportkit run {name}",
+            )
+        if show_values:
+            note(house.journal, "rejections --show-values", name, run_id=folder.name)
+        rows = list(islice(rejected_rows(folder), limit or None))
+        total = count_rejected(folder)
+    shown = [row if show_values else _masked(row) for row in rows]
+    if as_json:
+        report.show_json({"job": name, "run_id": folder.name, "total": total, "rows": shown})
+    else:
+        report.show_rejections(name, folder.name, total, shown)
+
+
+def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "by": row["by"],
+        "key": mask(row["key"]),
+        "source_key": mask(row["source_key"]),
+        "column": row["column"],
+        "reason": redact(row["reason"]),
+    }

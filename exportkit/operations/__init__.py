@@ -1,0 +1,1 @@
+"""What surrounds runs: beginning a workspace, and living with it."""
