@@ -13,6 +13,7 @@ if [ -t 1 ]; then bold=$(printf '\033[1m') dim=$(printf '\033[2m') plain=$(print
 else bold='' dim='' plain=''; fi
 say() { printf '\n%s# %s%s\n' "$dim" "$1" "$plain"; }
 show() { printf '%s$ %s%s\n' "$bold" "$1" "$plain"; eval "$1"; }
+show_failing() { ! show "$1"; }
 
 say "A workspace is a folder of small YAML files. Are they right? Nothing is sent, nobody is asked."
 show "exportkit validate"
@@ -34,11 +35,11 @@ say "Somebody mends an address in the source. One more goes out, one fewer is re
 show "cp out/vip-newsletter.csv before.csv"
 show "sed -i.bak 's/nadia\.\.rossi@/nadia.rossi@/' data/profiles.csv"
 show "exportkit run vip-newsletter"
-show "diff before.csv out/vip-newsletter.csv || true"
+show_failing "diff before.csv out/vip-newsletter.csv"
 
 say "And a slip of the hand in a job is found before anything runs:"
 show "sed -i.bak 's/column: first_name/column: frist_name/' jobs/vip-newsletter.yaml"
-show "exportkit validate || true"
+show_failing "exportkit validate"
 mv jobs/vip-newsletter.yaml.bak jobs/vip-newsletter.yaml
 
-say "The workspace is in ./demo: change something, and run it again. Other jobs: $(ls jobs)"
+say "The workspace is in ./demo: change something, and run it again. There are two more jobs."
