@@ -16,7 +16,6 @@ from exportkit.errors import ExportkitError, JournalError, Location, SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import duckdb
 
@@ -97,10 +96,10 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
     )
 
 
-def unwritable(path: Path, error: OSError) -> JournalError:
-    """A file of ours that cannot be written."""
+def unwritable(what: str, error: OSError) -> JournalError:
+    """Something of ours that cannot be written."""
     return JournalError(
-        f"{path.name} cannot be written: {error.strerror or type(error).__name__}",
+        f"{what} cannot be written: {error.strerror or type(error).__name__}",
         hint="look at the disk and the rights of the state folder",
     )
 

@@ -97,13 +97,14 @@ class SourceFile:
                 yield stream
 
     def head(self, size: int = _PEEK) -> bytes:
-        """The first `size` decompressed bytes, or less. SourceError if they do not decompress."""
+        """The first `size` decompressed bytes, or less. SourceError if they cannot be read."""
         try:
             with self.opened() as stream:
                 return stream.read(size)
         except (OSError, EOFError) as error:
+            how = "be read" if self.compression == "none" else f"be read as {self.compression}"
             raise SourceError(
-                f"{self.shown_as} does not decompress as {self.compression}",
+                f"{self.shown_as} cannot {how}",
                 hint="the file is damaged or cut off: write it again",
                 location=Location(self.shown_as),
             ) from error

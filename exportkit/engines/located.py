@@ -67,6 +67,7 @@ def _check_alike(files: list[SourceFile], source: Source, at: Location) -> None:
                 hint="a glob matches files of one format",
                 location=at,
             )
+    _check_compression(files, at)
     if first.format in _LOCAL:
         if len(files) > 1:
             raise SourceError("a database is one file", hint="name one of them", location=at)
@@ -81,6 +82,20 @@ def _check_alike(files: list[SourceFile], source: Source, at: Location) -> None:
             hint="segments choose rows: segments: {vip: {where: …}}",
             location=source.document.locate((key,), key=True),
         )
+
+
+def _check_compression(files: list[SourceFile], at: Location) -> None:
+    first = files[0]
+    for file in files[1:]:
+        if file.compression != first.compression:
+            said = [
+                f"{f.shown_as} is "
+                + (f"compressed ({f.compression})" if f.compression != "none" else "not")
+                for f in (file, first)
+            ]
+            raise SourceError(
+                ", ".join(said), hint="a glob matches files that are compressed alike", location=at
+            )
 
 
 def _not_yet(what: str, at: Location) -> None:

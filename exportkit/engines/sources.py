@@ -13,11 +13,14 @@ and the `jail` holds whatever gets past it.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from exportkit.config.references import resolve
 from exportkit.engines import failures, formats, jail
 from exportkit.engines.located import find_files
 from exportkit.engines.queries import Query
@@ -47,20 +50,29 @@ def open_source(
     it). Raises SourceError if the source is missing, broken, or of a kind that is not read here,
     JournalError if there is no room for temporary files.
     """
-    import tempfile
-
+    source = _resolved(source, root)
     files = find_files(source, root)
-    with tempfile.TemporaryDirectory(prefix="exportkit-", dir=spill) as scratch:
-        connection = jail.open_connection(Path(scratch))
+    with ExitStack() as stack:
         try:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="exportkit-", dir=spill)))
+            connection = stack.enter_context(closing(jail.open_connection(scratch)))
             with failures.rewritten(files, _shown(source)):
-                prepared = formats.prepare(connection, source, files, Path(scratch))
+                prepared = formats.prepare(connection, source, files, scratch)
                 seen = [file.path for file in prepared.files]
                 jail.close_jail(connection, [*seen, *([output] if output else [])])
                 table = prepared.table(connection)
-            yield OpenSource(source, connection, table, files, prepared.files)
-        finally:
-            connection.close()
+        except OSError as error:
+            raise failures.unwritable("temporary files of the source", error) from error
+        yield OpenSource(source, connection, table, files, prepared.files)
+
+
+def _resolved(source: Source, root: Path) -> Source:
+    """The source with `${...}` replaced in what says where it is."""
+    found = {
+        key: resolve(getattr(source, key), source.document, (key,), root=root)
+        for key in ("file", "database", "table", "query")
+    }
+    return replace(source, **found)
 
 
 class OpenSource:
@@ -123,7 +135,10 @@ class OpenSource:
         return digest.hexdigest()
 
     def complaints(self) -> list[Complaint]:
-        """What is wrong with the source's key, `types:` and segments, given its real columns."""
+        """What is wrong with the source's key, `types:` and segments, given its real columns.
+
+        Raises SourceError if the first rows cannot be read.
+        """
         locate = self.source.document.locate
         found = self._query.unknown(self.source.key, locate(("key",)))
         for name in self.source.types:
@@ -192,7 +207,7 @@ class OpenSource:
                 # Without a temporary file: it would be outside of the jail, and not private.
                 frame.to_native().write_parquet(str(path), compression="lz4", use_tmp_file=False)
         except OSError as error:
-            raise failures.unwritable(path, error) from error
+            raise failures.unwritable(path.name, error) from error
         except ExportkitError:
             path.unlink(missing_ok=True)
             raise

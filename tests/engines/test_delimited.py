@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
 
 from exportkit.errors import SourceError
@@ -278,6 +280,20 @@ def test_files_of_a_glob_have_to_agree(workspace, second, said):
     with pytest.raises(SourceError) as caught:
         workspace.texts(file="d/*.csv")
     assert f"the columns of d/2.csv differ from those of d/1.csv: {said}" in str(caught.value)
+
+
+def test_files_of_a_glob_are_compressed_alike(workspace):
+    workspace.write("d/1.csv", "id\n1\n")
+    workspace.write("d/2.csv.gz", gzip.compress(b"id\n2\n"))
+    with pytest.raises(SourceError, match=r"d/2\.csv\.gz is compressed \(gzip\), d/1\.csv is not"):
+        workspace.texts(file="d/*")
+
+
+def test_files_of_a_glob_may_be_encoded_differently(workspace):
+    for number, codec in enumerate(("utf-8", "utf-8-sig", "utf-16")):
+        workspace.write(f"d/{number}.csv", f"id,a\n{number},Zoë\n".encode(codec))
+    found = workspace.texts(file="d/*.csv")
+    assert found == [{"id": str(number), "a": "Zoë"} for number in range(3)]
 
 
 def test_the_broken_file_of_a_glob_is_named(workspace):
