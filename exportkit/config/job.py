@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exportkit.config.documents import Document, Steps
-    from exportkit.config.source import Source
     from exportkit.records import Kind, Mode, RunStatus
 
 OnTooLong = Literal["reject", "truncate"]
@@ -155,21 +154,6 @@ def check_job(document: Document) -> Iterator[Complaint]:
             document.locate(("timezone",)),
             f"did you mean '{guess}'?" if guess else "for example Europe/Athens",
         )
-
-
-def check_segments(job: Job, source: Source) -> list[Complaint]:
-    """Complaints about segments of the job that its source does not have."""
-    known = [segment.name for segment in source.segments]
-    return [
-        Complaint(
-            f"the source '{source.name}' has no segment '{name}'",
-            job.document.locate((key, index)),
-            nearest_hint(name, known),
-        )
-        for key, names in (("segments", job.segments), ("suppress", job.suppress))
-        for index, name in enumerate(names)
-        if name not in known
-    ]
 
 
 def _is_timezone(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from exportkit.config.phrases import short
 from exportkit.config.scalars import resolve_plain
 from exportkit.config.syntax import syntax_error
 from exportkit.errors import ConfigError, Location
@@ -21,7 +22,7 @@ MAX_NODES = 50_000
 Mark = tuple[int, int]
 Steps = tuple[str | int, ...]
 
-_BARE_KEY = re.compile(r"[^\s.\[\]\"']+")
+_BARE_KEY = re.compile(r"[\w:@/$%#*+-]{1,60}")
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -126,7 +127,7 @@ class Tree:
         if key in parent.node.key_marks:
             line, column = parent.node.key_marks[key]
             raise self._error(
-                f"the key '{key}' is here a second time; the first is at {line}:{column}",
+                f"the key '{short(key)}' is here a second time; the first is at {line}:{column}",
                 mark,
                 "keep one of the two",
             )
@@ -236,7 +237,7 @@ def dotted(path: Sequence[str | int]) -> str:
         elif _BARE_KEY.fullmatch(step):
             parts.append(f".{step}" if parts else step)
         else:
-            parts.append(f'["{step}"]')
+            parts.append(f'["{short(step)}"]')
     return "".join(parts)
 
 

@@ -27,6 +27,15 @@ _FORMATS = {
 }
 
 
+def short(text: str) -> str:
+    """Text for a message: on one line, without control characters, not too long."""
+    plain = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in text[: _LONGEST + 1]
+    )
+    return plain if len(plain) <= _LONGEST else plain[:_LONGEST] + "..."
+
+
 def found(value: Any, *, secret: bool) -> str:
     """What a value is, and the value itself unless it may be a secret: `the text 'mirorr'`."""
     match value:
@@ -41,8 +50,7 @@ def found(value: Any, *, secret: bool) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            short = value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
-            return "text (not shown)" if secret else f"the text '{short}'"
+            return "text (not shown)" if secret else f"the text '{short(value)}'"
     return "a number (not shown)" if secret else f"the number {value}"
 
 

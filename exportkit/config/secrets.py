@@ -23,11 +23,14 @@ _SENSITIVE = re.compile(r"pass|pwd|secret|token|credential|bearer|auth|api.?key|
 
 _IN_URL = re.compile(
     r"[a-z][a-z0-9+.-]*://[^/\s:@?#]*:(?!\d{1,5}[/?#])[^\s@]*[^\s@/]@"
-    r"|[?&;](password|passwd|pwd|secret|token|access_token|api_?key)=[^&;\s#]",
+    r"|[?&;](password|passwd|pwd|secret|token|access_token|api_?key)=[\w%.~+/-]{4,}",
     re.I,
 )
 _TOKEN = re.compile(
-    r"(?i:\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/-]{16,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", re.ASCII
+    r"\b(?i:bearer)\s+(?=\S*\d)[\w.~+/-]{16,}"
+    r"|\b(?i:basic)\s+(?=\S*\d)(?=\S*[a-z])(?=\S*[A-Z])[A-Za-z0-9+/]{12,}={0,2}(?!\S)"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*",
+    re.ASCII,
 )
 
 # Where references are replaced; they are no use elsewhere.

@@ -62,7 +62,7 @@ def _unknown_keys(error: ValidationError, document: Document, path: Steps) -> It
     known = _known_keys(error)
     for key in _strangers(error):
         yield Complaint(
-            f"there is no key '{key}' here",
+            f"there is no key '{phrases.short(key)}' here",
             document.locate((*path, key), key=True),
             nearest_hint(key, known) if known else "no keys are expected here",
         )
@@ -203,7 +203,7 @@ def _choice(error: ValidationError, document: Document, path: Steps, names: list
 def _wrong_key(error: ValidationError, document: Document, path: Steps) -> Complaint:
     key = str(instance_of(error))
     return Complaint(
-        f"found the key '{key}', expected {_expected(error)}",
+        f"found the key '{phrases.short(key)}', expected {_expected(error)}",
         document.locate((*path, key), key=True),
         name_hint(error),
     )

@@ -122,7 +122,7 @@ class Workspace:
     def _file(self, given: str) -> Path:
         here = _current_folder()
         path = here / given if here else self.root / given
-        return path if path.exists() else self.root / given
+        return path if _answers(path.exists) else self.root / given
 
     def _document(self, path: Path) -> Document:
         return read_document(path, self.shown(path))
@@ -230,18 +230,25 @@ def _find_root(directory: Path | None) -> Path:
     if directory is None and here is None:
         raise ConfigError("the current folder is gone", hint="change to one that is there")
     start = (here or Path("/")) / (directory or ".")
-    if not start.is_dir():
+    if not _answers(start.is_dir):
         raise ConfigError(f"there is no folder {start}", hint="--workspace names a folder")
     for folder in (start.resolve(), *start.resolve().parents):
-        if (folder / FILE_NAME).exists():
+        if _answers((folder / FILE_NAME).exists):
             return folder
     misnamed = start / "exportkit.yml"
     raise ConfigError(
         f"there is no {FILE_NAME} in {start} or any folder above it",
         hint=f"rename {misnamed.name} to {FILE_NAME}"
-        if misnamed.exists()
+        if _answers(misnamed.exists)
         else "`exportkit init` writes a workspace; --workspace DIR names one elsewhere",
     )
+
+
+def _answers(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a folder that may not be searched holds nothing for us
+        return False
 
 
 def _current_folder() -> Path | None:
@@ -259,7 +266,7 @@ def _shown(path: Path, root: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
+    if not _answers(folder.is_dir):
         return
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)

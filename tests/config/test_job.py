@@ -13,12 +13,10 @@ from exportkit.config.job import (
     Prefer,
     Transform,
     check_job,
-    check_segments,
     read_job,
 )
 from exportkit.config.retention import Retention
 from exportkit.config.schemas import check
-from exportkit.config.workspace import open_workspace
 
 WHOLE = """\
 version: 1
@@ -205,17 +203,6 @@ def test_retention_for_both(job) -> None:
 
 def test_notify_alone(job) -> None:
     assert job(SHORT + "notify: {env: A}\n").notify == (Notify("A"),)
-
-
-def test_segments_that_the_source_does_not_have(folder, job) -> None:
-    source = open_workspace().source("customers")
-    found = check_segments(job(WHOLE), source)
-    assert [str(one) for one in found] == [
-        "file.yaml:5:17: segments[1]: the source 'customers' has no segment '2024'"
-        " (there are: vip, newsletter, everyone)",
-        "file.yaml:6:12: suppress[0]: the source 'customers' has no segment 'unsubscribed'"
-        " (there are: vip, newsletter, everyone)",
-    ]
 
 
 def test_time_zone_out_of_the_files_of_the_system(read) -> None:

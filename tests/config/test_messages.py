@@ -234,3 +234,15 @@ def test_every_mistake_of_a_file_is_told_at_once(read) -> None:
         "job:4:17: map.a.kind: found the text 'mail', expected one of: email, date, phone, number,"
         " text (did you mean 'email'?)"
     )
+
+
+def test_what_is_quoted_cannot_move_the_cursor(read) -> None:
+    found = check(read('"\\e[2Ja\\nb": 1\nversion: "\\e[1m\\n"\n', "job"), "job")
+    text = "\n".join(map(str, found))
+    assert "\x1b" not in text
+    assert "there is no key '\\x1b[2Ja\\nb' here" in text
+
+
+def test_long_text_is_cut(read) -> None:
+    (found, *_) = check(read(f"version: {'x' * 500}\n", "workspace"), "workspace")
+    assert f"found the text '{'x' * 60}...'," in str(found)
