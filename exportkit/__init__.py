@@ -3,6 +3,7 @@
 What stands in `__all__` is all that a plugin needs; the rest of the package may change.
 """
 
+from exportkit.durable import Draft
 from exportkit.errors import (
     AccessDeniedError,
     DestinationError,
@@ -44,6 +45,7 @@ __all__ = [
     "Delivery",
     "Description",
     "DestinationError",
+    "Draft",
     "FieldMapping",
     "Finding",
     "JobError",

@@ -71,6 +71,7 @@ class Description:
 
     `connection_options` and `job_options` are JSON Schemas of objects (draft 2020-12); a string
     option with `"format": "output-path"` is resolved by the host and kept inside the workspace.
+    Defaults are filled in, and an option that a schema does not name is refused.
     `fields` empty means that field names are free. The first of `modes` is the default.
     `third_party` says that personal data leaves the machine, so consent is asked for. `whole`
     says that the target is replaced as one (a file): nothing shows before `finish`.

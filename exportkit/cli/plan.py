@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from exportkit.cli import report
 from exportkit.cli.opening import open_house, prepare_jobs, workspace_of
 from exportkit.redaction import mask
-
-if TYPE_CHECKING:
-    from exportkit.pipeline.run import Planned
 
 
 @click.command()

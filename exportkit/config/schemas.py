@@ -70,11 +70,17 @@ def compose(
 
 def _graft(schema: dict[str, Any], name: str, part: Mapping[str, Any]) -> None:
     own = {k: v for k, v in schema["properties"][name].items() if k in ("title", "description")}
-    grafted = _rebased(copy.deepcopy(dict(part)), f"#/properties/{name}")
+    grafted = _rebased(copy.deepcopy(_closed(part)), f"#/properties/{name}")
     grafted.pop("$schema", None)
     schema["properties"][name] = own | grafted
     if part.get("required") and name not in schema["required"]:
         schema["required"].append(name)
+
+
+def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A plugin's schema as it holds: unknown keys are errors unless it says otherwise."""
+    open_ended = {"additionalProperties", "unevaluatedProperties", "$ref", "allOf"} & schema.keys()
+    return dict(schema) if open_ended else {**schema, "additionalProperties": False}
 
 
 def _rebased(part: Any, base: str) -> Any:
@@ -132,7 +138,7 @@ def check_options(
     """
     part = document.part(at) if values is None else values
     try:
-        errors = _errors(schema, {} if part is None else part)
+        errors = _errors(_closed(schema), {} if part is None else part)
         secrets = list(plain_options(document, at, schema))
     except Exception as error:
         if not isinstance(error, _schema_failures()):

@@ -22,8 +22,12 @@ _PLAIN_EMAIL = (
 _PLAIN_EMAIL_LENGTH = 64
 # ... but for these names, which are kept for special use and reach nobody (RFC 6761, RFC 7686).
 _SPECIAL_USE = r"\.(?i:test|local|localhost|invalid|onion|arpa|alt)\z"
-# No address, whoever reads it: no @, two of them, white space, a list, no dot in an ASCII domain.
-_NO_EMAIL = r"^[^@]*\z|@[^@]*@|[ \t\r\n,;<>]|^[@.]|@\z|\.@|\.\.|@[.-]|[.-]\z|@[A-Za-z0-9-]*\z"
+# No address, whoever reads it: no @ or two, white space, what only quotes could hold, dots in a
+# row or at an end, an ASCII domain without a dot or with an underscore.
+_NO_EMAIL = (
+    r"^[^@]*\z|@[^@]*@|[ \t\r\n,;:<>()\[\]\\\"]|^[@.]|@\z|\.@|\.\.|@[.-]|[.-]\z"
+    r"|@[A-Za-z0-9-]*\z|@[A-Za-z0-9.-]*_[A-Za-z0-9._-]*\z"
+)
 
 _LONG_MONTH = "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
 _SHORT_MONTH = "(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"

@@ -15,7 +15,7 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from exportkit.errors import DestinationError, InterruptedRun, JobError, PluginError
+from exportkit.errors import DestinationError, ExportkitError, InterruptedRun, JobError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +76,7 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     Raises what the contract lets plugins raise, and `PluginError` for everything else, SystemExit
     included. KeyboardInterrupt alone passes.
     """
-    failure: PluginError
+    failure: ExportkitError
     try:
         with quiet():
             return call()
@@ -93,9 +93,19 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     raise failure  # outside of the handlers, so that it carries no context
 
 
-def _failure(plugins: Sequence[Plugin], hook: str, error: BaseException) -> PluginError:
+# What the machine refuses to any program; the plugin is not at fault, and nothing was sent.
+_SYSTEM = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.EFBIG,
+}  # fmt: skip
+
+
+def _failure(plugins: Sequence[Plugin], hook: str, error: BaseException) -> ExportkitError:
     culprit, where = _culprit(plugins, error)
     kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno in _SYSTEM:
+        place = f" ({error.filename})" if error.filename else ""
+        return DestinationError(f"{culprit.name}: {os.strerror(error.errno).lower()}{place}")
     if isinstance(error, OSError) and error.errno and error.errno in errno.errorcode:
         kind = f"{kind} ({os.strerror(error.errno)})"
     message = f"{culprit} failed in {hook}: {kind}{f' at {where}' if where else ''}"

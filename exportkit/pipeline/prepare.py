@@ -112,9 +112,11 @@ def _wrong_mode(job: Job, destination: Destination, facts: Description) -> Itera
 
 
 def _with_paths(workspace: Workspace, job: Job, facts: Description) -> dict[str, Any]:
-    """The job's options with each output path made absolute and kept where it may be."""
-    options = dict(job.destination)
-    for name, schema in facts.job_options.get("properties", {}).items():
+    """The job's options with defaults, each output path absolute and kept where it may be."""
+    known = facts.job_options.get("properties", {})
+    defaults = {name: part["default"] for name, part in known.items() if "default" in part}
+    options = {**defaults, **job.destination}
+    for name, schema in known.items():
         if schema.get("format") == "output-path" and isinstance(options.get(name), str):
             options[name] = str(_output(workspace, job, name, options[name]))
     return options
@@ -124,12 +126,15 @@ def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:
     path = (workspace.root / given).resolve()
     state = (workspace.root / workspace.state).resolve()
     allowed = (workspace.root.resolve(), *workspace.outputs)
-    if path.is_relative_to(state) or not any(path.is_relative_to(folder) for folder in allowed):
-        raise ConfigError(
-            "this path leaves the workspace"
-            if not path.is_relative_to(state)
-            else "this path lies in the state folder",
-            location=job.document.locate(("destination", option)),
-            hint="write below the workspace, or list the folder under `outputs:` in exportkit.yaml",
-        )
+    wrong = hint = ""
+    if not any(path.is_relative_to(folder) for folder in allowed):
+        wrong = "this path leaves the workspace"
+        hint = "write below the workspace, or list the folder under `outputs:` in exportkit.yaml"
+    elif path.is_relative_to(state):
+        wrong, hint = "this path lies in the state folder", "choose another folder"
+    elif path.is_dir() or any(folder.is_file() for folder in path.parents):
+        wrong, hint = "this cannot be a file: there is a folder, or a file on the way", "rename it"
+    if wrong:
+        place = job.document.locate(("destination", option))
+        raise ConfigError(wrong, location=place, hint=hint)
     return path

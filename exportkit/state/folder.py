@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exportkit.durable import Draft
 from exportkit.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:
@@ -89,28 +89,12 @@ def remove_folder(path: Path) -> None:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file so that readers and crashes meet the old content or the new, nothing else."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        sync_folder(path.parent)
+        with Draft(path) as draft:
+            draft.file.write(content)
+            draft.commit()
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise _unwritable(path, error) from None
-
-
-def sync_folder(path: Path) -> None:
-    """Make the folder's entries durable: a file's name is not synced with its content."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def fingerprint(value: object) -> str:

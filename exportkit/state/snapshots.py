@@ -12,10 +12,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from exportkit.durable import synced
 from exportkit.engines.frames import KEY, Engine, aligned
 from exportkit.engines.parquet import write_batches
 from exportkit.errors import JournalError
-from exportkit.state.folder import read_json, sync_folder, write_durably
+from exportkit.state.folder import read_json, write_durably
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,7 @@ def _publish(snapshot: Snapshot) -> Snapshot:
         "delivered": snapshot.delivered.name,
         "refused": snapshot.refused.name if snapshot.refused else None,
     }
-    sync_folder(snapshot.folder)
+    synced(snapshot.folder)
     write_durably(snapshot.folder / "snapshot.json", json.dumps(facts, indent=1).encode())
     counted = {"snapshot.json", facts["delivered"], facts["refused"]}
     for path in snapshot.folder.iterdir():
