@@ -51,6 +51,7 @@ def test_values_are_their_text(workspace):
         ("p.jsonl", '\ufeff{"id":1,"a":"Zoë"}\n{"id":2,"a":"b"}\n'.encode("utf-16-le")),
         ("p.jsonl.gz", gzip.compress('{"id":1,"a":"Zoë"}\n{"id":2,"a":"b"}\n'.encode())),
     ],
+    ids=["lines", "blanks", "crlf", "list", "bom", "utf-16", "gzip"],
 )
 def test_shapes_of_json(workspace, name, content):
     workspace.write(name, content)
