@@ -1,7 +1,8 @@
 """JSON: one object a line, or one list of objects. Columns are the keys that the beginning shows.
 
-Every value is read as its own text, so that a number of 25 digits, or a column that is a number
-in one line and text in the next, comes through; lists and objects stay JSON.
+Every value is read as text, so that a number of 25 digits, or a column that is a number in one
+line and text in the next, comes through; lists and objects stay JSON. Numbers with a fraction are
+written as short as they read back (1.50 becomes 1.5): JSON knows no other difference.
 """
 
 # ruff: noqa: S608 - names and values are quoted by `sql`

@@ -58,6 +58,11 @@ def test_shapes_of_json(workspace, name, content):
     assert workspace.texts(file=name) == [{"id": "1", "a": "Zoë"}, {"id": "2", "a": "b"}]
 
 
+def test_fractions_come_as_short_as_they_read_back(workspace):
+    workspace.write("p.jsonl", '{"id":1.50}\n{"id":"1.50"}\n{"id":5e5}\n')
+    assert [row["id"] for row in workspace.texts(file="p.jsonl")] == ["1.5", "1.50", "500000.0"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
