@@ -33,11 +33,11 @@ COMMANDS = {
 class Commands(click.Group):
     """The built-in commands, and each plugin's own under its name."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """The built-in commands; a plugin's own are found by `exportkit plugins`."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """The command, imported now; a plugin's if no built-in one has the name."""
         if name in COMMANDS:
             command = getattr(importlib.import_module(f"exportkit.cli.{name}"), name)
@@ -45,7 +45,7 @@ class Commands(click.Group):
             return command
         return _plugin_command(name)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list without importing what it lists."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

@@ -100,7 +100,7 @@ def _stop_signals() -> Iterator[threading.Event]:
     signals = (signal.SIGTERM, signal.SIGINT)
     before: dict[signal.Signals, Any] = {}
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def ask(_number: int, _frame: FrameType | None) -> None:
         stop.set()
         for each in signals:
             signal.signal(each, signal.SIG_DFL)

@@ -74,6 +74,16 @@ class DuckEngine:
         except duckdb.Error as error:
             raise self._explained(error) from None
 
+    def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in batches, written as Parquet on the way."""
+        import duckdb
+
+        try:
+            reader = frame.to_native().to_arrow_reader(ARROW_ROWS)
+            yield from parquet.passing(parquet.ahead(reader), reader.schema, path)
+        except duckdb.Error as error:
+            raise self._explained(error) from None
+
     def _frame(self, name: str) -> nw.LazyFrame[Any]:
         import narwhals as nw
 

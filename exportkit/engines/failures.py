@@ -147,7 +147,7 @@ def _csv_failure(text: str, record: int, file: SourceFile | None, name: str) -> 
 def too_long(name: str, line: int) -> SourceError:
     """A line of CSV that is longer than any is read."""
     return SourceError(
-        f"line {line} is longer than 16 MiB",
+        f"line {line} is longer than 8 MiB",
         hint="most often a quote is left open before it",
         location=Location(name, line),
     )

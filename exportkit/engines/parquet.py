@@ -40,7 +40,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pa
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            # Values hardly repeat, nobody filters these files, and they do not stay: plain is fastest.
+            # Values hardly repeat, nobody filters these files, few stay: plain is fastest.
             with pq.ParquetWriter(
                 file, schema, compression="none", use_dictionary=False, write_statistics=False
             ) as writer:
@@ -56,6 +56,45 @@ def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pa
             hint="free some space or change `state:` in exportkit.yaml, then run again",
         ) from None
     return rows
+
+
+def passing(
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path
+) -> Iterator[pa.RecordBatch]:
+    """The same batches, each written to a new file on the way, on another thread.
+
+    The file is complete, and synced, when the batches are; one that is not is removed. Raises
+    JournalError where it cannot be written.
+    """
+    from queue import SimpleQueue
+    from threading import Thread
+
+    queue: SimpleQueue[pa.RecordBatch | None] = SimpleQueue()
+    failed: list[JournalError] = []
+
+    def write() -> None:
+        try:
+            write_batches(iter(queue.get, None), schema, path)
+        except JournalError as error:
+            failed.append(error)
+
+    thread = Thread(target=write, name="accepted rows")
+    thread.start()
+    complete = False
+    try:
+        for batch in batches:
+            if failed:
+                break
+            queue.put(batch)
+            yield batch
+        complete = not failed
+    finally:
+        queue.put(None)
+        thread.join()
+        if not complete:
+            path.unlink(missing_ok=True)
+    if failed:
+        raise failed[0]
 
 
 def read_batches(path: Path, rows: int = READ_ROWS) -> Iterator[pa.RecordBatch]:

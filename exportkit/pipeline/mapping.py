@@ -84,7 +84,7 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
 
 
 def identified(mapped: nw.LazyFrame[Any], mapping: Mapping) -> nw.LazyFrame[Any]:
-    """The held frame with the key that tells people apart: as it is, or as the plugin matches it."""
+    """The held frame with the key that tells people apart, as it is or as the plugin matches it."""
     identity = next((c.match for c in mapping.columns if c.name == mapping.key), None)
     if identity is None:
         identity = nw.col(SOURCE_KEY if mapping.key is None else mapping.key)

@@ -41,13 +41,15 @@ _JOIN = "exportkit_join"
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the plan obeys besides the frames: all of it declared in the job."""
+    """What the plan obeys besides the frames. `streams` leaves the accepted rows unwritten: who
+    sends all of them at once writes them on the way."""
 
     columns: tuple[str, ...]
     checks: tuple[Check, ...]
     mode: Mode
     prefer: Literal["ascending", "descending"] | None = None
     suppresses: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,15 @@ class ReasonCount:
 class Plan:
     """A plan as it was written to `folder`; the counts are what a run without refusals ends with.
 
-    The folder holds accepted.parquet, rejections.parquet and changes/{add,update,remove}.parquet,
-    of the last three only those that have rows.
+    `rows` are the accepted rows as a frame. The folder holds accepted.parquet, rejections.parquet
+    and changes/{add,update,remove}.parquet, of the last three only those that have rows.
     """
 
     folder: Path
     mode: Mode
     columns: tuple[str, ...]
     counts: Counts
+    rows: Frame
     reasons: tuple[ReasonCount, ...] = ()
     changed_columns: dict[str, int] = field(default_factory=dict)
 
@@ -111,10 +114,14 @@ def make_plan(mapped: Frame, before: Before, rules: Rules, engine: Engine, folde
     selected = sum(row[_ROWS] for row in tally)
     engine.write(_rejections(mapped, rules.checks), folder / "rejections.parquet")
 
-    accepted = _without_duplicates(_candidates(mapped, rules), rules, engine)
-    kept = engine.write(accepted.select(KEY, *rules.columns), folder / "accepted.parquet")
+    accepted, duplicates = _without_duplicates(_candidates(mapped, rules), rules, engine)
+    accepted = accepted.select(KEY, *rules.columns)
+    kept = selected - rejected - suppressed - duplicates
+    if not rules.streams:
+        engine.write(accepted, folder / "accepted.parquet")
     if before.delivered is None and before.refused is None:
-        _all_added(folder, kept)
+        if not rules.streams:
+            all_added(folder, kept)
         added, updated, refused = kept, 0, 0
         changed: dict[str, int] = {}
     else:
@@ -123,7 +130,7 @@ def make_plan(mapped: Frame, before: Before, rules: Rules, engine: Engine, folde
     counts = Counts(
         selected=selected,
         rejected=rejected,
-        duplicates=selected - rejected - suppressed - kept,
+        duplicates=duplicates,
         suppressed=suppressed,
         unchanged=kept - added - updated - refused,
         added=added,
@@ -132,7 +139,7 @@ def make_plan(mapped: Frame, before: Before, rules: Rules, engine: Engine, folde
         removed=removed,
         sent=kept if rules.mode == "full" else added + updated,
     )
-    return Plan(folder, rules.mode, rules.columns, counts, reasons, changed)
+    return Plan(folder, rules.mode, rules.columns, counts, accepted, reasons, changed)
 
 
 def _tally(mapped: Frame, rules: Rules) -> list[dict[str, Any]]:
@@ -179,14 +186,19 @@ def _candidates(mapped: Frame, rules: Rules) -> Frame:
     return mapped.filter(fit & ~nw.col(SUPPRESSED) if rules.suppresses else fit)
 
 
-def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> Frame:
-    """One row a key. Ties go to the source's key, then to the columns, bytewise, nulls last."""
+def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> tuple[Frame, int]:
+    """One row a key, and how many rows that leaves out.
+
+    Ties go to the source's key, then to the columns, bytewise, nulls last.
+    """
     repeated = engine.hold(
         rows.group_by(KEY).agg(nw.len().alias(_ROWS)).filter(nw.col(_ROWS) > 1).select(KEY)
     )
-    if not collect(repeated.head(1)).num_rows:
-        return rows
+    keys = _count(repeated)
+    if not keys:
+        return rows, 0
     tied = engine.hold(rows.join(repeated, on=KEY, how="semi"))
+    duplicates = _count(tied) - keys
     if rules.prefer is not None:
         preferred = nw.col(PREFER)
         best = preferred.max() if rules.prefer == "descending" else preferred.min()
@@ -202,7 +214,7 @@ def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> Frame:
         .unique(subset=[KEY], keep="any")
     )
     alone = rows.join(repeated, on=KEY, how="anti")
-    return nw.concat([alone, winners.select(alone.collect_schema().names())])
+    return nw.concat([alone, winners.select(alone.collect_schema().names())]), duplicates
 
 
 def _order(columns: Sequence[str]) -> nw.Expr:
@@ -216,7 +228,8 @@ def _order(columns: Sequence[str]) -> nw.Expr:
     return nw.concat_str(parts, separator="\x01")
 
 
-def _all_added(folder: Path, rows: int) -> None:
+def all_added(folder: Path, rows: int) -> None:
+    """Say that every accepted row is new: as a second name of the file, not as a copy."""
     if rows:
         os.link(folder / "accepted.parquet", folder / "changes" / "add.parquet")
 
@@ -226,7 +239,7 @@ def _compare(
 ) -> tuple[int, int, int, dict[str, int]]:
     """Added, updated and still refused rows, and how many rows changed in each column."""
     columns = rules.columns
-    joined = _beside(accepted.select(KEY, *columns), before.delivered, columns, WAS)
+    joined = _beside(accepted, before.delivered, columns, WAS)
     is_new = nw.col(WAS + KEY).is_null()
     is_change = is_new if rules.mode == "insert" else is_new | _differs(columns, WAS)
     changed = engine.hold(joined.filter(is_change))
@@ -263,7 +276,7 @@ def _removals(mapped: Frame, before: Before, rules: Rules, engine: Engine, folde
 
 
 def _beside(rows: Frame, other: Frame | None, columns: Sequence[str], prefix: str) -> Frame:
-    """The rows with the other frame's key and columns beside them, null where it has no such key."""
+    """The rows with the other frame's key and columns beside them, null where it lacks the key."""
     names = [KEY, *columns]
     if other is None:
         nothing = [nw.lit(None, dtype=nw.String).alias(prefix + name) for name in names]

@@ -34,7 +34,7 @@ from exportkit.records import (
 from exportkit.state.batches import BatchState, JournaledBatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -88,8 +88,8 @@ class Unjournaled:
         self._batches[batch_id] = replace(batch, state=state, receipt=receipt, refused=refused)
 
     def batches(self, run_id: str) -> Sequence[JournaledBatch]:
-        """The batches so far."""
-        return list(self._batches.values())
+        """The batches of the run so far."""
+        return [batch for batch in self._batches.values() if batch.run_id == run_id]
 
 
 class Ledger(Protocol):
@@ -123,33 +123,37 @@ class Line:
     columns: tuple[str, ...]
     settle_for: timedelta = timedelta(hours=1)
     stopped: Callable[[], bool] = lambda: False
-    sent: Callable[[int], None] = lambda rows: None
+    sent: Callable[[int], None] = lambda _rows: None
     sleep: Callable[[float], None] = time.sleep
     pending: dict[str, Batch] = field(default_factory=dict)
 
 
-def cut(line: Line, path: Path, operation: Operation) -> Iterator[tuple[int, Batch]]:
-    """The file's rows in batches that one call can take, each with the number of its first row."""
+def cut(
+    line: Line, rows: Iterable[pa.RecordBatch], operation: Operation
+) -> Iterator[tuple[int, Batch]]:
+    """The rows in batches that one call can take, each with the number of its first row."""
     first = 0
     rest: pa.RecordBatch | None = None
-    for read in read_batches(path, line.limits.batch_rows):
+    for read in rows:
         rest = read if rest is None else _glued(rest, read)
         while rest.num_rows >= line.limits.batch_rows:
             size = _fitting(line, rest)
             yield first, _batch(line, rest.slice(0, size), first, operation)
             first, rest = first + size, rest.slice(size)
+        if not rest.num_rows:
+            rest = None
     while rest is not None and rest.num_rows:
         size = _fitting(line, rest)
         yield first, _batch(line, rest.slice(0, size), first, operation)
         first, rest = first + size, rest.slice(size)
 
 
-def send(line: Line, path: Path, operation: Operation) -> None:
-    """Hand over every row of the file; what is answered with a receipt waits for `settle`.
+def send(line: Line, rows: Iterable[pa.RecordBatch], operation: Operation) -> None:
+    """Hand over every row; what is answered with a receipt waits for `settle`.
 
     Raises what stops the run: DestinationError, InterruptedRun between two calls, or PluginError.
     """
-    for first, batch in cut(line, path, operation):
+    for first, batch in cut(line, rows, operation):
         if line.stopped():
             raise InterruptedRun(
                 "the run was asked to stop; the call in flight was finished",
@@ -306,11 +310,13 @@ def _fitting(line: Line, rows: pa.RecordBatch) -> int:
     """How many of the rows one call can take; at least one."""
     import pyarrow.compute as pc
 
-    most = min(rows.num_rows, line.limits.batch_rows)
+    most: int = min(rows.num_rows, line.limits.batch_rows)
     if line.limits.batch_bytes is None or not line.sender.can("measure"):
         return most
     sizes = line.sender.measure(line.target, rows.slice(0, most).select(list(line.columns)))
-    over = pc.index(pc.greater(pc.cumulative_sum(sizes), line.limits.batch_bytes), True).as_py()
+    over: int = pc.index(
+        pc.greater(pc.cumulative_sum(sizes), line.limits.batch_bytes), True
+    ).as_py()
     return most if over < 0 else max(over, 1)
 
 

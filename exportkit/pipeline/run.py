@@ -23,7 +23,7 @@ from exportkit.errors import ConfigError, DestinationError, ExportkitError
 from exportkit.pipeline import outcome, push
 from exportkit.pipeline.guards import Allowed, check_guards
 from exportkit.pipeline.mapping import Mapping, decide_addresses, identified, map_job, map_profiles
-from exportkit.pipeline.plan import WAS, Before, Plan, Rules, make_plan
+from exportkit.pipeline.plan import WAS, Before, Plan, Rules, all_added, make_plan
 from exportkit.pipeline.source import column_complaints, read_profiles
 from exportkit.records import Counts, Failure, Run, RunStatus, Target
 from exportkit.state import snapshots
@@ -62,7 +62,7 @@ class Orders:
     """How this run differs from what the job says, and how it hears that it shall stop."""
 
     full: bool = False
-    allowed: Allowed = Allowed()
+    allowed: Allowed = field(default_factory=Allowed)
     stopped: Callable[[], bool] = lambda: False
 
 
@@ -129,22 +129,29 @@ class Planned:
 class _Progress:
     """What is known of a run so far, for the record if it ends early."""
 
-    counts: Counts = Counts()
+    record: Callable[[], None]
+    counts: Counts = field(default_factory=Counts)
     reasons: list[dict[str, Any]] = field(default_factory=list)
+    begun: bool = False
+
+    def begin(self) -> None:
+        """Record that the run has begun, once: before anything of it can show."""
+        if not self.begun:
+            self.record()
+            self.begun = True
 
 
 def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Run:
     """Run a job once and record it; whatever goes wrong is in the answer, never raised."""
-    run_id, started_at, so_far = new_run_id(prepared.job.name), _now(), _Progress()
+    run_id, started_at = new_run_id(prepared.job.name), _now()
+    so_far = _Progress(lambda: house.journal.begin_run(run_id, prepared.job.name, started_at, {}))
     status: RunStatus
     failure = None
-    begun = False
     try:
         require_consent(prepared.connection, prepared.description)
         with held(house.state.locks / f"{prepared.job.name}.lock", f"job '{prepared.job.name}'"):
-            with planned(prepared, house, run_id, orders, watch) as work:
-                house.journal.begin_run(run_id, prepared.job.name, started_at, {})
-                begun = True
+            streams = prepared.description.whole
+            with planned(prepared, house, run_id, orders, watch, streams=streams) as work:
                 so_far.counts, so_far.reasons = replace(work.plan.counts, sent=0), _reasons(work)
                 _guard(work, orders)
                 _deliver(work, house, orders, watch, so_far)
@@ -153,8 +160,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
         status = STATUSES.get(error.kind, "failed")
         failure = Failure(error.kind, str(error), error.hint)
     run = Run(run_id, prepared.job.name, status, started_at, _now(), so_far.counts, failure)
-    if not begun:
-        house.journal.begin_run(run_id, prepared.job.name, started_at, {})
+    so_far.begin()
     house.journal.note_run(run_id, reasons=so_far.reasons)
     house.journal.end_run(run)
     return run
@@ -170,7 +176,13 @@ def plan_job(prepared: Prepared, house: House, watch: Watch) -> Planned:
 
 @contextmanager
 def planned(
-    prepared: Prepared, house: House, run_id: str, orders: Orders, watch: Watch
+    prepared: Prepared,
+    house: House,
+    run_id: str,
+    orders: Orders,
+    watch: Watch,
+    *,
+    streams: bool = False,
 ) -> Iterator[Work]:
     """A plan, written to the run's folder, and everything open that carrying it out takes."""
     job = prepared.job
@@ -188,7 +200,7 @@ def planned(
             place = _snapshot_folder(house.state, prepared, target)
             snapshot = snapshots.read_snapshot(place)
             watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
-            plan = _plan(prepared, opened, engine, mapping, snapshot, folder, orders)
+            plan = _plan(prepared, opened, engine, mapping, snapshot, folder, orders, streams)
             yield Work(prepared, folder, engine, session, target, snapshot, place, plan)
 
 
@@ -217,12 +229,14 @@ def _plan(
     snapshot: snapshots.Snapshot | None,
     folder: Path,
     orders: Orders,
+    streams: bool,
 ) -> Plan:
     job = prepared.job
     profiles = read_profiles(job, prepared.source, opened)
-    # The engine reads without Python's lock; what the journal needs is imported meanwhile.
-    Thread(target=import_module, args=("exportkit.state.journal",), daemon=True).start()
+    # The engine works without Python's lock: what comes next is imported meanwhile.
+    _meanwhile("pyarrow.parquet", "pyarrow.compute")
     mapped = engine.hold(map_profiles(profiles, job, mapping))
+    _meanwhile("exportkit.state.journal")
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
     rules = Rules(
         columns=tuple(column.name for column in mapping.columns),
@@ -230,6 +244,7 @@ def _plan(
         mode="full" if orders.full else prepared.mode,
         prefer=job.on_duplicate.order if job.on_duplicate else None,
         suppresses=bool(job.suppress),
+        streams=streams,
     )
     before = Before()
     if snapshot is not None:
@@ -238,6 +253,14 @@ def _plan(
             engine.load(snapshot.refused) if snapshot.refused else None,
         )
     return make_plan(mapped, before, rules, engine, folder)
+
+
+def _meanwhile(*modules: str) -> None:
+    def load() -> None:
+        for module in modules:
+            import_module(module)
+
+    Thread(target=load, daemon=True).start()
 
 
 def _guard(work: Work, orders: Orders) -> None:
@@ -251,7 +274,13 @@ def _deliver(work: Work, house: House, orders: Orders, watch: Watch, so_far: _Pr
     whole = work.prepared.description.whole
     ledger: push.Ledger = push.Unjournaled() if whole else house.journal
     try:
-        _send(work, ledger, orders, watch)
+        if whole:
+            # Nothing of it shows before `finish`, so that is what has to be known of before.
+            _send_whole(work, _line(work, ledger, orders, watch))
+            so_far.begin()
+        else:
+            so_far.begin()
+            _send(work, _line(work, ledger, orders, watch))
         work.prepared.destination.finish(work.session, work.target)
     except ExportkitError:
         # A whole destination shows nothing before `finish`: nothing was delivered.
@@ -261,9 +290,10 @@ def _deliver(work: Work, house: House, orders: Orders, watch: Watch, so_far: _Pr
     so_far.counts = _remember(work, ledger.batches(work.folder.name))
 
 
-def _send(work: Work, ledger: push.Ledger, orders: Orders, watch: Watch) -> None:
+def _line(work: Work, ledger: push.Ledger, orders: Orders, watch: Watch) -> push.Line:
     plan, prepared = work.plan, work.prepared
-    line = push.Line(
+    watch.sending(plan.counts.sent + plan.counts.removed)
+    return push.Line(
         sender=prepared.destination,
         session=work.session,
         target=work.target,
@@ -276,18 +306,28 @@ def _send(work: Work, ledger: push.Ledger, orders: Orders, watch: Watch) -> None
         stopped=orders.stopped,
         sent=watch.sent,
     )
-    watch.sending(plan.counts.sent + plan.counts.removed)
-    lost = 0
+
+
+def _send_whole(work: Work, line: push.Line) -> None:
+    """All accepted rows at once; they are written down on their way."""
+    push.send(line, work.engine.passing(work.plan.rows, work.plan.accepted), "add")
+    if work.snapshot is None:
+        all_added(work.folder, work.plan.counts.sent)
+    push.settle(line)
+
+
+def _send(work: Work, line: push.Line) -> None:
+    plan, lost = work.plan, 0
     # Removals wait until every addition has its answer: a person must not fall between two lists.
     for operations in (("add", "update"), ("remove",)):
         for operation in operations:
             path = outcome.sent_file(work.folder, plan.mode, operation)
             if path.exists() and not (plan.mode == "full" and operation != "add"):
-                push.send(line, path, operation)
+                push.send(line, read_batches(path), operation)
         lost += push.settle(line)
     if lost:
         raise DestinationError(
-            f"{prepared.description.title} took {lost:,} rows and then failed to import them",
+            f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
             hint="run the job again: they are planned again",
         )
 

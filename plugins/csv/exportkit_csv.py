@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from exportkit import Batch, Delivery, Description, Draft, Limits, Rejection, Target, hookimpl
 
+CODES = {"utf-8": "utf-8", "utf-8-sig": "utf-8", "latin-1": "latin-1", "cp1252": "cp1252"}
 OPTIONS: dict[str, dict[str, Any]] = {
     "path": {"type": "string", "minLength": 1, "format": "output-path"},
     "delimiter": {"type": "string", "pattern": r"^[\t !#-~]$", "default": ","},
     "quoting": {"enum": ["all", "minimal"], "default": "all"},
-    "encoding": {"enum": ["utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"], "default": "utf-8"},
+    "encoding": {"enum": list(CODES), "default": "utf-8", "description": "utf-8-sig is for Excel"},
     "formulas": {"enum": ["guard", "keep"], "default": "guard"},
     "mode": {"type": "string", "pattern": "^0[0-7]{3}$", "default": "0600"},
 }
@@ -25,30 +25,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @hookimpl
 def describe_destination() -> Description:
-    return Description(
-        title="CSV file",
-        description="One file on this machine, replaced at once; gzipped if its name ends in .gz.",
-        job_options={"type": "object", "required": ["path"], "properties": OPTIONS},
-        limits=Limits(batch_rows=100_000),
-        third_party=False,  # nothing leaves the machine, so nobody is asked for consent
-        whole=True,  # nothing shows before `finish`, so the only mode is `full`
-    )
+    """Nothing leaves the machine, so no consent is asked for; nothing shows before `finish`."""
+    schema = {"type": "object", "required": ["path"], "properties": OPTIONS}
+    limits = Limits(batch_rows=50_000)
+    return Description("CSV file", job_options=schema, limits=limits, third_party=False, whole=True)
 
 
 class Session(ExitStack):
-    """What has to be closed: the draft of the file, and the text on its way there."""
+    """Holds the draft of the file, which goes away at the end unless `finish` commits it."""
 
-    def text(self, target: Target) -> io.TextIOWrapper:
+    def file(self, target: Target) -> Any:
         if not hasattr(self, "draft"):
-            path, mode = Path(target.options["path"]), int(target.options["mode"], 8)
-            self.draft = self.enter_context(Draft(path, mode))
-            raw = self.draft.file
-            packed = gzip.GzipFile("", "wb", 6, raw, mtime=0) if path.suffix == ".gz" else raw
-            text = io.TextIOWrapper(packed, target.options["encoding"], newline="")
-            self.writer = self.enter_context(text)
+            path = Path(target.options["path"])
+            self.draft = self.enter_context(Draft(path, int(target.options["mode"], 8)))
+            raw: Any = self.draft.file
+            self.out = gzip.GzipFile("", "wb", 6, raw, 0) if path.suffix == ".gz" else raw
             header = pa.record_batch([[name] for name in target.names], names=target.names)
-            self.writer.write(rendered(header, target.options))
-        return self.writer
+            self.out.write("\ufeff".encode() * (target.options["encoding"] == "utf-8-sig"))
+            self.out.write(rendered(header, target.options))
+        return self.out
 
 
 @hookimpl
@@ -58,42 +53,46 @@ def connect() -> Session:
 
 @hookimpl
 def push(session: Session, batch: Batch, target: Target) -> Delivery:
-    text, code = session.text(target), target.options["encoding"]
+    file, code = session.file(target), CODES[target.options["encoding"]]
     rows = batch.data if target.options["formulas"] == "keep" else guarded(batch.data, target)
     try:
-        text.write(rendered(rows, target.options))
+        file.write(rendered(rows, target.options))
         return Delivery()
-    except UnicodeEncodeError:  # raised before anything is written
-        lines = ["".join(filter(None, row.values())) for row in rows.to_pylist()]
-        fit = pa.array([line == line.encode(code, "ignore").decode(code) for line in lines])
-    text.write(rendered(rows.filter(fit), target.options))
-    unfit = batch.keys.filter(pc.invert(fit)).to_pylist()
+    except UnicodeEncodeError:
+        texts = ["".join(filter(None, row.values())) for row in rows.to_pylist()]
+        fit = [text == text.encode(code, "ignore").decode(code) for text in texts]
+    file.write(rendered(rows.filter(pa.array(fit)), target.options))
+    unfit = batch.keys.filter(pa.array([not fits for fits in fit])).to_pylist()
     return Delivery(rejections=[Rejection(key, f"does not fit {code}") for key in unfit])
 
 
 @hookimpl
 def finish(session: Session, target: Target) -> None:
-    session.text(target).close()
+    session.file(target).close()
     session.draft.commit()
 
 
 def guarded(rows: pa.RecordBatch, target: Target) -> pa.RecordBatch:
     """Put ' before text that a spreadsheet would compute."""
-    columns = list(rows.columns)
-    for n, column in enumerate(target.columns):
-        formulas = pc.match_substring_regex(columns[n], r"^[=+\-@\t\r]")
+    import pyarrow.compute as pc  # slow to load, and not needed before there are rows
+
+    columns = []
+    for column, cells in zip(target.columns, rows.columns, strict=True):
+        starts = pc.binary_slice(cells.cast(pa.binary()), 0, 1)
+        formulas = pc.is_in(starts, value_set=pa.array([b"=", b"+", b"-", b"@", b"\t", b"\r"]))
         if column.kind not in ("number", "phone") and pc.any(formulas).as_py():
-            marked = pc.binary_join_element_wise("'", columns[n], "")
-            columns[n] = pc.if_else(formulas, marked, columns[n])
+            cells = pc.if_else(formulas, pc.binary_join_element_wise("'", cells, ""), cells)
+        columns.append(cells)
     return pa.record_batch(columns, names=rows.schema.names)
 
 
-def rendered(rows: pa.RecordBatch, options: Any) -> str:
+def rendered(rows: pa.RecordBatch, options: Any) -> Any:
     """The rows as CSV, by Arrow; or if only some cells are quoted by Python, ten times slower."""
     if options["quoting"] == "minimal":
         text, columns = io.StringIO(), [cells.to_pylist() for cells in rows.columns]
         csv.writer(text, delimiter=options["delimiter"]).writerows(zip(*columns, strict=True))
-        return text.getvalue()
+        return text.getvalue().encode(CODES[options["encoding"]])
     style = arrow_csv.WriteOptions(delimiter=options["delimiter"], include_header=False)
     arrow_csv.write_csv(rows, buffer := pa.BufferOutputStream(), style)
-    return str(buffer.getvalue(), "utf-8")
+    data, code = buffer.getvalue(), CODES[options["encoding"]]
+    return data if code == "utf-8" else str(data, "utf-8").encode(code)
