@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
@@ -14,18 +16,20 @@ class Draft:
     """A file in the making beside the one that it will replace, which stays until `commit`.
 
     Write to `file` (binary). As a context manager it discards what was not committed; what a
-    killed process left behind is discarded by the next draft of the same file. Folders are made
-    if need be. Raises OSError.
+    killed process left behind is discarded by the next draft of the same file. Several drafts of
+    one file do not disturb each other: the last to commit stays. Folders are made if need be.
+    Raises OSError.
     """
 
     def __init__(self, path: Path, mode: int = 0o600) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _discard_abandoned(path)
         self._path = path
         self._mode = mode
-        self._draft = path.with_name(f".{path.name}.draft")
-        self._draft.unlink(missing_ok=True)
-        descriptor = os.open(self._draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        self._draft, descriptor = _new_draft(path)
         self.file: BinaryIO = os.fdopen(descriptor, "wb")
+        # Shares the lock, and keeps it when `file` is closed: the draft is in use until the end.
+        self._hold = os.fdopen(os.dup(descriptor), "wb", buffering=0)
 
     def commit(self) -> None:
         """Put the draft in the file's place: on the disk first, then visible.
@@ -33,9 +37,10 @@ class Draft:
         A reader, or a crash, meets the old file or the new one, nothing else.
         """
         self.file.close()
-        self._draft.chmod(self._mode)
-        synced(self._draft)
+        os.fchmod(self._hold.fileno(), self._mode)
+        os.fsync(self._hold.fileno())
         self._draft.replace(self._path)
+        self._hold.close()
         synced(self._path.parent)
 
     def __enter__(self) -> Draft:
@@ -47,10 +52,10 @@ class Draft:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
+        with suppress(OSError):  # the disk may be full, but this is not wanted any more
             self.file.close()
-        finally:
-            self._draft.unlink(missing_ok=True)
+        self._draft.unlink(missing_ok=True)
+        self._hold.close()
 
 
 def synced(path: Path) -> None:
@@ -58,5 +63,43 @@ def synced(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_SUFFIX = ".draft"
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}."
+
+
+def _new_draft(path: Path) -> tuple[Path, int]:
+    """A new draft of the file and its descriptor, locked so that it shows that it is in use."""
+    while True:
+        draft = path.with_name(f"{_prefix(path)}{os.urandom(4).hex()}{_SUFFIX}")
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        with suppress(OSError):  # where there are no locks, nothing is discarded either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if draft.exists():
+            return draft, descriptor
+        os.close(descriptor)  # another process has discarded it before it was locked
+
+
+def _discard_abandoned(path: Path) -> None:
+    """Remove the drafts of this file that no process holds any more."""
+    before = _prefix(path)
+    length = len(before) + 8 + len(_SUFFIX)
+    for name in os.listdir(path.parent):  # noqa: PTH208 - names are enough, and there may be many
+        if name.startswith(before) and name.endswith(_SUFFIX) and len(name) == length:
+            with suppress(OSError):  # in use, or somebody else's
+                _discard(path.with_name(name))
+
+
+def _discard(draft: Path) -> None:
+    descriptor = os.open(draft, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.unlink()
     finally:
         os.close(descriptor)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from exportkit.errors import DestinationError, ExportkitError, InterruptedRun, JobError, PluginError
+from exportkit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -93,21 +94,34 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     raise failure  # outside of the handlers, so that it carries no context
 
 
-# What the machine refuses to any program; the plugin is not at fault, and nothing was sent.
+# What the machine refuses to any program, and what helps: the plugin is not at fault.
 _SYSTEM = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-    errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.EFBIG,
-}  # fmt: skip
+    **dict.fromkeys(
+        (errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room there, then run the job again"
+    ),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "the user who runs exportkit has to be able to write there",
+    ),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP), "choose another path"
+    ),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), "allow more open files, see `ulimit -n`"),
+    errno.EIO: "look after that disk, then run the job again",
+}
 
 
 def _failure(plugins: Sequence[Plugin], hook: str, error: BaseException) -> ExportkitError:
     culprit, where = _culprit(plugins, error)
     kind = type(error).__name__
-    if isinstance(error, OSError) and error.errno in _SYSTEM:
-        place = f" ({error.filename})" if error.filename else ""
-        return DestinationError(f"{culprit.name}: {os.strerror(error.errno).lower()}{place}")
-    if isinstance(error, OSError) and error.errno and error.errno in errno.errorcode:
-        kind = f"{kind} ({os.strerror(error.errno)})"
+    # Only Python's own classes: ssl and others number their failures in another way.
+    if isinstance(error, OSError) and error.errno and type(error).__module__ == "builtins":
+        refusal = os.strerror(error.errno)
+        if error.errno in _SYSTEM:
+            place = f" ({redact(str(error.filename))})" if error.filename else ""
+            message = f"{culprit.name}: {refusal.lower()}{place}"
+            return DestinationError(message, hint=_SYSTEM[error.errno])
+        kind = f"{kind} ({refusal})"
     message = f"{culprit} failed in {hook}: {kind}{f' at {where}' if where else ''}"
     return PluginError(message, hint=_authors(culprit))
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exportkit.config.documents import read_document
 from exportkit.config.schemas import compose
 from exportkit.errors import PluginError, UsageError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PARTS = ("exportkit.yaml", "sources", "connections", "jobs", "data")
 SCHEMAS = ".schemas"
-DESTINATION = "csv"
 _GITIGNORE = (
     "# What runs remember and what they write: personal data, not for git.\n.exportkit/\nout/\n"
 )
@@ -33,7 +33,9 @@ def write_starter(directory: Path, host: Host) -> list[Path]:
     files = {directory / path.relative_to(origin): path.read_bytes() for path in _parts(origin)}
     files = {path: _with_schema(path, directory, content) for path, content in files.items()}
     files[directory / ".gitignore"] = _GITIGNORE.encode()
-    files |= {directory / SCHEMAS / name: text.encode() for name, text in _schemas(host).items()}
+    files |= {
+        directory / SCHEMAS / name: text.encode() for name, text in _schemas(origin, host).items()
+    }
     _refuse_to_replace(files)
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +46,7 @@ def write_starter(directory: Path, host: Host) -> list[Path]:
 def _parts(origin: Path) -> Iterator[Path]:
     for part in PARTS:
         path = origin / part
-        yield from sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
 
 
 def _refuse_to_replace(files: dict[Path, bytes]) -> None:
@@ -62,16 +64,16 @@ def _refuse_to_replace(files: dict[Path, bytes]) -> None:
     )
 
 
-def _schemas(host: Host) -> dict[str, str]:
+def _schemas(origin: Path, host: Host) -> dict[str, str]:
     """The schemas, those of jobs and connections with the sample destination's options inside."""
-    facts = host.destination(DESTINATION).describe()
+    file = next((origin / "connections").glob("*.yaml"))
+    name = read_document(file, f"connections/{file.name}").data["type"]
+    facts = host.destination(name).describe()
     composed = {
         "workspace": compose("workspace"),
         "source": compose("source"),
-        "connection": compose(
-            "connection", type=DESTINATION, connection_options=facts.connection_options
-        ),
-        "job": compose("job", type=DESTINATION, job_options=facts.job_options),
+        "connection": compose("connection", type=name, connection_options=facts.connection_options),
+        "job": compose("job", type=name, job_options=facts.job_options),
     }
     return {
         f"{kind}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
