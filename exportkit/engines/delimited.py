@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from exportkit.engines.files import SourceFile
 
-LONGEST_LINE = 8 * 1024 * 1024
+LONGEST_LINE = failures.LONGEST_LINE
 _BUFFER = 2 * LONGEST_LINE  # one a thread; left to itself the engine takes 16 lines, and is slower
 _DELIMITERS = ",\t;|"
 _SAMPLE_LINES = 50
@@ -88,6 +89,23 @@ def _delimiter(text: str, file: SourceFile) -> str:
         if found[1] > 1 and found > most:
             best, most = candidate, found
     return best
+
+
+def check_last_line(file: SourceFile) -> None:
+    """Refuse a file whose last line is too long: the engine leaves such a row out silently.
+
+    Compressed files are not looked at: their end is known only once all is read.
+    """
+    if file.compression != "none" or file.path.stat().st_size <= LONGEST_LINE:
+        return
+    size = 64 * 1024
+    with file.opened() as stream:
+        while size <= LONGEST_LINE:
+            stream.seek(-size, os.SEEK_END)
+            if len(stream.read(size).rstrip(b"\r\n").splitlines()) > 1:
+                return
+            size *= 2
+    raise failures.too_long(file.shown_as, failures.long_line(file, LONGEST_LINE))
 
 
 def _check_names(names: Sequence[str], file: SourceFile, delimiter: str) -> None:

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
     from exportkit.engines.files import SourceFile
 
+LONGEST_LINE = 8 * 1024 * 1024
 _CSV_LINE = re.compile(r"Invalid Input Error: CSV Error on Line: (\d+)\n")
 _COUNTS = re.compile(r"\nExpected Number of Columns: (\d+) Found: (\d+)\n")
 _JSON_LINE = re.compile(r'in file "[^"\n]*", (?:at byte \d+ )?in (?:line|record/value) (\d+)')
 _UNWRITTEN = re.compile(
     r"Could not write file .*?: (No space left on device|Disk quota exceeded|[A-Z][a-z ]+)"
 )
+# Types by name, so that nothing out of a row can pass for one.
 _CONVERSION = re.compile(
-    r"(?:Could not convert string '.*' to|to type|cast to type) '?([A-Z0-9_]+)\b", re.DOTALL
+    r"\bto (?:type )?'?(U?INT(?:8|16|32|64|128)|FLOAT|DOUBLE|DECIMAL|DATE|TIMESTAMP|TIME|BOOL|"
+    r"BOOLEAN|INTEGER|BIGINT|INTERVAL|UUID)\b"
 )
 
 
@@ -51,33 +54,23 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
     import duckdb
 
     text = str(error)
-    if unwritten := _UNWRITTEN.search(text):
-        return JournalError(
-            f"the disk does not take any more: {unwritten[1].lower()}",
-            hint="make room on the disk of the state folder, then run again",
-        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return JournalError(
             "memory and the room for temporary files are used up",
             hint="make room on the disk of the state folder, then run again",
         )
-    if isinstance(error, duckdb.ConversionException):
+    if is_conversion(error):
         return _conversion(text, shown_as)
-    if "Could not set lock on file" in text or "Conflicting lock" in text:
-        hint = "try again when it is done; another DuckDB must not have it open for writing"
-        return SourceError(f"{shown_as} is open in another program", hint=hint)
+    if isinstance(error, duckdb.IOException) and (failure := _of_the_disk(text, shown_as)):
+        return failure
     file = _file_of(text, files)
     name = file.shown_as if file else shown_as
-    if csv_line := _CSV_LINE.match(text):
-        return _csv_failure(text, int(csv_line[1]), file, name)
-    if "CSV Parser state machine" in text:
+    if failure := _of_the_text(error, file, name):
+        return failure
+    if isinstance(error, duckdb.PermissionException):
         return SourceError(
-            f"{name} does not hold together as CSV",
-            hint="most often its lines end in different ways (LF and CR LF): write it again",
-            location=Location(name),
+            f"{name} would read something besides the source's own files", location=Location(name)
         )
-    if "JSON" in text and (json_line := _JSON_LINE.search(text)):
-        return not_an_object(name, _json_line(file, int(json_line[1])))
     if isinstance(
         error, duckdb.IOException | duckdb.InvalidInputException | duckdb.InternalException
     ):
@@ -86,14 +79,42 @@ def rewrite(error: duckdb.Error, files: Sequence[SourceFile], shown_as: str) -> 
             hint="write it again, and replace it in one step (rename) when it is complete",
             location=Location(name),
         )
-    if isinstance(error, duckdb.PermissionException):
-        return SourceError(
-            f"{name} would read something besides the source's own files", location=Location(name)
-        )
     return SourceError(
         f"{name} cannot be read as declared ({type(error).__name__.removesuffix('Exception')})",
         location=Location(name),
     )
+
+
+def _of_the_disk(text: str, shown_as: str) -> ExportkitError | None:
+    if unwritten := _UNWRITTEN.search(text):
+        return JournalError(
+            f"the disk does not take any more: {unwritten[1].lower()}",
+            hint="make room on the disk of the state folder, then run again",
+        )
+    if "Could not set lock on file" in text:
+        hint = "try again when it is done; another DuckDB must not have it open for writing"
+        return SourceError(f"{shown_as} is open in another program", hint=hint)
+    return None
+
+
+def _of_the_text(error: duckdb.Error, file: SourceFile | None, name: str) -> SourceError | None:
+    """What is wrong with CSV or JSON, and in which line."""
+    import duckdb
+
+    text = str(error)
+    if csv_line := _CSV_LINE.match(text):
+        return _csv_failure(text, int(csv_line[1]), file, name)
+    if isinstance(error, duckdb.NotImplementedException) and "CSV Reader" in text and file:
+        return too_long(name, long_line(file, LONGEST_LINE))
+    if "CSV Parser state machine" in text:
+        return SourceError(
+            f"{name} does not hold together as CSV",
+            hint="most often its lines end in different ways (LF and CR LF): write it again",
+            location=Location(name),
+        )
+    if "JSON" in text and (json_line := _JSON_LINE.search(text)):
+        return not_an_object(name, _json_line(file, int(json_line[1])))
+    return None
 
 
 def unwritable(what: str, error: OSError) -> JournalError:
@@ -104,12 +125,21 @@ def unwritable(what: str, error: OSError) -> JournalError:
     )
 
 
+def is_conversion(error: duckdb.Error) -> bool:
+    """Whether a value does not fit what an expression makes of it."""
+    import duckdb
+
+    if isinstance(error, duckdb.InvalidInputException):
+        return str(error).startswith("Invalid Input Error: Could not parse string")  # strptime
+    return isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException)
+
+
 def _conversion(text: str, shown_as: str) -> SourceError:
     found = _CONVERSION.search(text)
     to = f" as {found[1]}" if found else ""
     return SourceError(
         f"a value in {shown_as} cannot be read{to}, which an expression asks for",
-        hint="use try_cast(... as ...), or compare with text in '…'",
+        hint="use try_cast(... as ...) or try_strptime, or compare with text in '…'",
     )
 
 
@@ -151,6 +181,12 @@ def too_long(name: str, line: int) -> SourceError:
         hint="most often a quote is left open before it",
         location=Location(name, line),
     )
+
+
+def long_line(file: SourceFile, longest: int) -> int:
+    """The first line with more than `longest` bytes; 1 if there is none."""
+    with file.opened() as stream:
+        return next((n for n, line in enumerate(stream, start=1) if len(line) > longest), 1)
 
 
 def physical_line(file: SourceFile, record: int) -> int:

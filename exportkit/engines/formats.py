@@ -89,6 +89,8 @@ def _plainly_named(file: SourceFile, scratch: Path, number: int) -> SourceFile:
 def _csv(
     connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[SourceFile]
 ) -> Table:
+    for file in files:
+        delimited.check_last_line(file)
     names, delimiter = delimited.read_header(files[0], source.delimiter)
     for file in files[1:]:
         _check_same(files[0], names, file, delimited.read_header(file, delimiter)[0])

@@ -47,6 +47,9 @@ _TYPES = _words("""
 """)
 
 
+_LONGEST_PAD = 1000
+
+
 class ExpressionError(Exception):
     """An expression is refused: `message` why, `hint` what to do, `known` the valid names.
 
@@ -169,10 +172,17 @@ def _check_node(node: exp.Expr, sql: str) -> None:
     if isinstance(node, exp.RegexpLike) and "start" not in node.meta:
         # The engine's `~` matches the whole text; its translation would match any part.
         raise ExpressionError("the operator ~ is not allowed", hint="use regexp_matches(text, '…')")
+    if isinstance(node, exp.Pad) and not _is_short(node.expression):
+        # The engine would build two thousand million blanks, beyond its own memory limit.
+        raise ExpressionError(f"padding takes a plain number up to {_LONGEST_PAD}")
     if isinstance(node, exp.Column) and len(node.parts) > 1:
         raise ExpressionError("columns are named without a table", offset=_offset(node))
     if isinstance(node, exp.DataType) and node.this.value not in _TYPES:
         raise ExpressionError(f"the type {node.this.value} is not allowed in an expression")
+
+
+def _is_short(length: exp.Expr) -> bool:
+    return length.is_int and int(length.name) <= _LONGEST_PAD
 
 
 def _not_on_the_list(node: exp.Expr, sql: str) -> ExpressionError:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from exportkit.config.names import nearest_hint
+from exportkit.engines.failures import is_conversion
 from exportkit.engines.predicates import ExpressionError, check_expression
 from exportkit.engines.readers import describe
 from exportkit.engines.sql import identifier
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 _TEXT = "exportkit_text_"
 _BEGINNING = 1000
+_MAKE_FIT = "try_cast(column as type) makes one fit; `types:` says what a column is"
+_BAD_PATTERN = re.compile(
+    r"Invalid Input Error: (missing|invalid|bad|no argument|trailing|unexpected|pattern too)"
+)
 
 
 class Query:
@@ -87,21 +93,24 @@ class Query:
     ) -> list[Complaint]:
         import duckdb
 
-        hint = "try_cast(column as type) makes one fit; `types:` says what a column is"
         rows = f"(SELECT ({checked}) AS it FROM {self._rows({}, typed=True)})"
         try:
             kind = describe(connection, rows)["it"]
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException):
-            message = "the types of the columns do not fit this expression"
-            return [Complaint(message, at, hint)]
-        if condition and kind != "BOOLEAN":
-            compare = "compare it with something: newsletter = 'yes'"
-            return [Complaint(f"this is {kind.lower()}, not true or false", at, compare)]
-        try:
+            if condition and kind != "BOOLEAN":
+                hint = "compare it with something: newsletter = 'yes'"
+                return [Complaint(f"this is {kind.lower()}, not true or false", at, hint)]
             beginning = f"(SELECT it FROM {rows} LIMIT {_BEGINNING})"
             connection.execute(f"SELECT count(it) FROM {beginning}").fetchall()
-        except (duckdb.ConversionException, duckdb.OutOfRangeException):
-            return [Complaint("not every value can be read as this expression asks", at, hint)]
+        except (duckdb.BinderException, duckdb.CatalogException):
+            message = "the types of the columns do not fit this expression"
+            return [Complaint(message, at, _MAKE_FIT)]
+        except duckdb.Error as error:
+            if is_conversion(error):
+                message = "not every value can be read as this expression asks"
+                return [Complaint(message, at, _MAKE_FIT)]
+            if _BAD_PATTERN.match(str(error)):
+                return [Complaint("a pattern in this expression is not a regular one", at)]
+            raise
         return []
 
     def _rows(self, raw: Mapping[str, str], *, typed: bool) -> str:

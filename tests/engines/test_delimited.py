@@ -170,8 +170,11 @@ def test_a_header_longer_than_any_line_may_be(workspace):
     assert "line 1 is longer than" in complaint(workspace, "id," + "n" * 17_000_000 + "\n1,x\n")
 
 
-def test_a_value_longer_than_any_line_may_be(workspace):
-    found = complaint(workspace, "id,a\n1,x\n2," + "n" * 17_000_000 + "\n")
+@pytest.mark.parametrize("millions", [9, 17, 40])
+@pytest.mark.parametrize("rest", ["", "\n", "\n3,y\n"], ids=["open", "last", "inside"])
+def test_a_line_longer_than_any_may_be(workspace, millions, rest):
+    """The engine alone would leave the row out where it is the last one."""
+    found = complaint(workspace, "id,a\n1,x\n2," + "n" * millions * 1_000_000 + rest)
     assert found.startswith("p.csv:3:1: line 3 is longer than")
 
 

@@ -70,15 +70,18 @@ def test_python_is_out_of_reach(opened):
 def test_sorting_more_than_memory_holds_spills(workspace, tmp_path, monkeypatch):
     spill = tmp_path / "spill"
     spill.mkdir(mode=0o700)
-    monkeypatch.setattr("exportkit.engines.jail.MEMORY_LIMIT", "150MB")
-    workspace.write("p.csv", "id,a\n" + "".join(f"{i},{i:0200}\n" for i in range(800_000)))
-    with open_source(workspace.source(file="p.csv"), tmp_path, spill=spill) as opened:
+    monkeypatch.setattr("exportkit.engines.jail.MEMORY_LIMIT", "300MB")
+    with duckdb.connect() as connection:
+        connection.execute(
+            "copy (select i as id, repeat(md5(i::varchar), 20) as a from range(600_000) t(i)) "
+            f"to '{tmp_path}/p.parquet' (row_group_size 8192)"
+        )
+    with open_source(workspace.source(file="p.parquet"), tmp_path, spill=spill) as opened:
         frame = opened.select(texts={"id": "id", "a": "a"}, segments=["all"]).sort("a")
-        opened.connection.execute("create table held as " + frame.to_native().sql_query())
+        frame.to_native().create("held")
         spilled = [path for path in spill.rglob("*") if path.is_file()]
         assert sum(path.stat().st_size for path in spilled) > 1_000_000
-        (row,) = opened.connection.execute("select count(*) from held").fetchall()
-        assert row == (800_000,)
+        assert opened.connection.table("held").count("*").fetchall() == [(600_000,)]
     assert list(spill.iterdir()) == []
 
 
