@@ -56,13 +56,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a destination can take. None means that it sets no such limit."""
+    """What a destination can take. None means that it sets no such limit.
+
+    `unknown_hours` is how long a batch of which `find_delivery` answers `unknown` is kept back;
+    after that it counts as not taken.
+    """
 
     batch_rows: int = 10_000
     batch_bytes: int | None = None
     profiles: int | None = None
     calls_per_second: float | None = None
     calls_per_day: int | None = None
+    unknown_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from exportkit.host.loader import Host
     from exportkit.pipeline.prepare import Prepared
-    from exportkit.pipeline.run import House
+    from exportkit.state.house import House
 
 
 def workspace_of(ctx: click.Context) -> Workspace:
@@ -24,8 +24,8 @@ def workspace_of(ctx: click.Context) -> Workspace:
 
 def open_house(workspace: Workspace) -> House:
     """The state folder and the journal, to be closed at the end."""
-    from exportkit.pipeline.run import House
     from exportkit.state.folder import open_state
+    from exportkit.state.house import House
 
     return House(open_state(workspace.root, workspace.state))
 
@@ -37,7 +37,9 @@ def prepare_jobs(workspace: Workspace, host: Host, names: Sequence[str]) -> list
     prepared, wrong = [], []
     for name in dict.fromkeys(names):
         try:
-            prepared.append(prepare(workspace, host, workspace.job(name)))
+            ready = prepare(workspace, host, workspace.job(name))
+            ready.resolved_connection()  # an unset variable is found before the first job runs
+            prepared.append(ready)
         except ConfigError as error:
             wrong += [complaint for complaint in error.complaints if complaint not in wrong]
     if wrong:

@@ -13,10 +13,11 @@ from exportkit.redaction import mask
 
 @click.command()
 @click.argument("job")
+@click.option("--full", is_flag=True, help="Plan to send every accepted row.")
 @click.option("--show-values", is_flag=True, help="Show keys and values in the sample.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def plan(ctx: click.Context, job: str, show_values: bool, as_json: bool) -> None:
+def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: bool) -> None:
     """Show what a run of JOB would add, update, remove, leave and reject.
 
     Nothing is sent. The sample shows which columns of which rows change; keys are masked and
@@ -30,13 +31,14 @@ def plan(ctx: click.Context, job: str, show_values: bool, as_json: bool) -> None
     from exportkit.cli.watch import watching
     from exportkit.host.loader import load_plugins
     from exportkit.pipeline.run import plan_job
+    from exportkit.pipeline.work import Orders
 
     workspace = workspace_of(ctx)
     (prepared,) = prepare_jobs(workspace, load_plugins(), [job])
     if not as_json:
         report.show_warnings(workspace.warnings)
     with open_house(workspace) as house, watching(prepared.job.name) as watch:
-        planned = plan_job(prepared, house, watch)
+        planned = plan_job(prepared, house, Orders(full=full), watch)
     sample = [_shown(change, show_values) for change in planned.sample]
     if as_json:
         report.show_json(planned.as_dict() | {"sample": sample})

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from exportkit.errors import Complaint, ExportkitError
-    from exportkit.pipeline.run import Planned
+    from exportkit.pipeline.work import Planned
     from exportkit.records import Counts, Failure, Run
 
 COUNT_WORDS = {
@@ -107,7 +107,7 @@ def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
     counts = planned.plan.counts
     click.echo(f"{planned.job} -> {planned.target} ({planned.plan.mode}); nothing was sent")
     _show_counts(counts)
-    show_reasons(planned.reasons)
+    show_reasons(planned.as_dict()["reasons"])
     if planned.plan.changed_columns:
         changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
         click.echo(f"  {len(planned.plan.changed_columns)} columns changed: {changed}")

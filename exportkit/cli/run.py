@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from exportkit.pipeline.prepare import Prepared
-    from exportkit.pipeline.run import House, Orders
+    from exportkit.pipeline.work import Orders
     from exportkit.records import Run
+    from exportkit.state.house import House
 
 
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
 @click.option("--all", "all_jobs", is_flag=True, help="Every job that has a schedule.")
 @click.option("--full", is_flag=True, help="Send every accepted row, whether it changed or not.")
+@click.option("--plan-id", help="Apply this plan, as `plan` made it, if it still holds.")
+@click.option("--retry-refused", is_flag=True, help="Send what the destination has refused again.")
 @click.option("--allow-empty", is_flag=True, help="Let an empty source empty the destination.")
 @click.option("--allow-removals", is_flag=True, help="Exceed `limits.removals` this once.")
 @click.option("--allow-rejections", is_flag=True, help="Exceed `limits.rejections` this once.")
@@ -36,6 +39,8 @@ def run(
     jobs: tuple[str, ...],
     all_jobs: bool,
     full: bool,
+    plan_id: str | None,
+    retry_refused: bool,
     allow_empty: bool,
     allow_removals: bool,
     allow_rejections: bool,
@@ -53,11 +58,13 @@ def run(
       exportkit run --all --json
     """
     from exportkit.host.loader import load_plugins
-    from exportkit.pipeline.guards import Allowed
-    from exportkit.pipeline.run import Orders
+    from exportkit.pipeline.handover import Allowed
+    from exportkit.pipeline.work import Orders
 
     if bool(jobs) == all_jobs:
         raise UsageError("which jobs?", hint="name them, or say --all: exportkit run JOB...")
+    if plan_id and (all_jobs or len(jobs) > 1 or full):
+        raise UsageError("--plan-id goes with one job, as it was planned", hint="name that job")
     workspace = workspace_of(ctx)
     host = load_plugins()
     prepared = prepare_jobs(workspace, host, scheduled_jobs(workspace) if all_jobs else jobs)
@@ -65,7 +72,7 @@ def run(
         report.show_warnings(workspace.warnings)
     allowed = Allowed(allow_empty, allow_removals, allow_rejections)
     with open_house(workspace) as house, _stop_signals() as stop:
-        orders = Orders(full, allowed, stop.is_set)
+        orders = Orders(full, retry_refused, plan_id, allowed, stop.is_set)
         runs = [_run_one(job, house, orders, as_json=as_json) for job in prepared]
         for done in runs:
             report.show_notes(host.run_finished(done))

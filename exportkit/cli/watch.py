@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from exportkit.pipeline.run import Watch
+    from exportkit.pipeline.work import Watch
 
 
 class Lines:

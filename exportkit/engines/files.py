@@ -229,7 +229,7 @@ def _magic(peek: bytes) -> str | None:
 
 def _with_encoding(file: SourceFile, head: bytes, declared: str | None) -> SourceFile:
     marked = next((codec for mark, codec in _BOMS if head.startswith(mark)), None)
-    codec = _codec(declared, file) if declared else marked or "utf-8"
+    codec = codec_of(declared) if declared else marked or "utf-8"
     if codec == "utf-8" and marked == "utf-8-sig":
         codec = "utf-8-sig"
     wide = codec.startswith(("utf-16", "utf-32"))
@@ -251,7 +251,8 @@ def _with_encoding(file: SourceFile, head: bytes, declared: str | None) -> Sourc
     )
 
 
-def _codec(declared: str, file: SourceFile) -> str:
+def codec_of(declared: str, at: Location | None = None) -> str:
+    """Python's name of a declared encoding. SourceError, at `at`, if there is none."""
     import codecs
 
     try:
@@ -259,7 +260,8 @@ def _codec(declared: str, file: SourceFile) -> str:
         "".encode(name)
     except (LookupError, UnicodeError) as error:
         raise SourceError(
-            f"{file.shown_as}: there is no encoding {declared!r}",
+            f"there is no encoding {declared!r}",
             hint="for example utf-8, utf-16, latin-1, windows-1252",
+            location=at,
         ) from error
     return name

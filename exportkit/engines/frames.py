@@ -64,3 +64,10 @@ def aligned(frame: nw.LazyFrame[Any], columns: Sequence[str]) -> nw.LazyFrame[An
     return frame.select(
         KEY, *(nw.col(name) if name in known else missing.alias(name) for name in columns)
     )
+
+
+def count_rows(frame: nw.LazyFrame[Any]) -> int:
+    """How many rows the frame has."""
+    import narwhals as nw
+
+    return int(collect(frame.select(nw.len().alias("rows")))["rows"][0].as_py())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from typing import TYPE_CHECKING
 
-from exportkit.engines.files import SourceFile, look_at
+from exportkit.engines.files import SourceFile, codec_of, look_at
 from exportkit.errors import Location, SourceError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ _LOCAL = ("sqlite", "duckdb")
 
 def find_files(source: Source, root: Path) -> list[SourceFile]:
     """The files of a source, sorted by path. SourceError if there are none, or they differ."""
+    if source.encoding:
+        codec_of(source.encoding, source.document.locate(("encoding",)))
     if source.spark:
         _not_yet("Spark sources", source.document.locate(("spark",)))
     key = "database" if source.database else "file"

@@ -123,6 +123,19 @@ def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.Re
         first += batch.num_rows
 
 
+def read_rows(path: Path, first: int, rows: int) -> pa.RecordBatch:
+    """So many rows of the file from this one on, as one batch. Raises JournalError."""
+    import pyarrow as pa
+
+    table = pa.Table.from_batches(list(read_ranges(path, [(first, rows)])))
+    if table.num_rows != rows:
+        raise JournalError(
+            f"{path} is shorter than the journal says",
+            hint="it belongs to a run that did not end: move the run's folder away and run --full",
+        )
+    return table.combine_chunks().to_batches()[0]
+
+
 def count_rows(path: Path) -> int:
     """How many rows the file has, by its footer."""
     import pyarrow.parquet as pq

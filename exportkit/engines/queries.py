@@ -15,7 +15,7 @@ from exportkit.engines.sql import identifier
 from exportkit.errors import Complaint, Location, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
 
@@ -65,21 +65,21 @@ class Query:
         where = "" if wanted == "true" else f" WHERE {wanted}"
         return f"SELECT {columns} FROM {self._rows(raw, typed=typed)}{where}"
 
-    def complaints(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        sql: str,
-        at: Location,
-        *,
-        condition: bool,
-    ) -> list[Complaint]:
-        """What is wrong with an expression: its syntax, its columns, its types."""
+    def nothing(self, texts: Iterable[str], values: Mapping[str, str], flags: Iterable[str]) -> str:
+        """No rows, with the columns of a selection: `texts` and `flags` by alias."""
+        items = [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in texts]
+        items += [f"{identifier(self._real(c))} AS {identifier(a)}" for a, c in values.items()]
+        items += [f"false AS {identifier(alias)}" for alias in flags]
+        return f"SELECT {', '.join(items)} FROM {self._rows({}, typed=True)} WHERE false"
+
+    def unreadable(self, sql: str, at: Location) -> list[Complaint]:
+        """What is wrong with an expression whatever the types: its syntax, its columns."""
         try:
-            checked = check_expression(sql, self._table.names)
+            check_expression(sql, self._table.names)
         except ExpressionError as error:
             hint = nearest_hint(error.name, error.known) if error.name else error.hint
             return [Complaint(error.message, _inside(at, sql, error.offset), hint)]
-        return self._badly_typed(connection, checked, at, condition=condition)
+        return []
 
     def unknown(self, column: str, at: Location) -> list[Complaint]:
         """A complaint if the source has no such column."""
@@ -88,17 +88,20 @@ class Query:
         hint = nearest_hint(column, self._table.names)
         return [Complaint(f"the source has no column {column!r}", at, hint)]
 
-    def _badly_typed(
-        self, connection: duckdb.DuckDBPyConnection, checked: str, at: Location, *, condition: bool
+    def badly_typed(
+        self, connection: duckdb.DuckDBPyConnection, sql: str, at: Location, *, condition: bool
     ) -> list[Complaint]:
+        """How a readable expression does not fit the types of the columns."""
         import duckdb
 
+        checked = self._checked(sql, at)
         rows = f"(SELECT ({checked}) AS it FROM {self._rows({}, typed=True)})"
         try:
             kind = describe(connection, rows)["it"]
             if condition and kind != "BOOLEAN":
                 hint = "compare it with something: newsletter = 'yes'"
-                return [Complaint(f"this is {kind.lower()}, not true or false", at, hint)]
+                found = "text" if kind == "VARCHAR" else kind.lower()
+                return [Complaint(f"this is {found}, not true or false", at, hint)]
             beginning = f"(SELECT it FROM {rows} LIMIT {_BEGINNING})"
             connection.execute(f"SELECT count(it) FROM {beginning}").fetchall()
         except (duckdb.BinderException, duckdb.CatalogException):

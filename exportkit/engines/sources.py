@@ -157,15 +157,27 @@ class OpenSource:
         """
         with self.explained():
             self._table.fill()
-            return self._query.complaints(self.connection, sql, at, condition=condition)
+            found = self._query.unreadable(sql, at)
+            if found:
+                return found
+            found = self._query.badly_typed(self.connection, sql, at, condition=condition)
+            return [] if found and self._is_untyped() else found
 
     def count(self, names: Sequence[str]) -> dict[str, int]:
         """How many rows each of the segments has, in one pass over the data."""
         if not names:
             return {}
+        import duckdb
+
         with self.explained():
             self._table.fill()
-            (counts,) = self.connection.execute(self._query.counts(names)).fetchall()
+            sql = self._query.counts(names)
+            try:
+                (counts,) = self.connection.execute(sql).fetchall()
+            except duckdb.BinderException:
+                if not self._is_untyped():
+                    raise
+                counts = [0] * len(names)
         return dict(zip(names, counts, strict=True))
 
     def select(
@@ -185,14 +197,30 @@ class OpenSource:
         for columns that cannot be text. What goes wrong when the frame is computed is an error of
         the engine: compute it inside of `explained`, or `explain` the error.
         """
+        import duckdb
         import narwhals as nw
 
+        texts, expressions, values, flags = (
+            texts or {},
+            expressions or {},
+            values or {},
+            flags or {},
+        )
         with self.explained():
             self._table.fill()
-            sql = self._query.selection(
-                texts or {}, expressions or {}, values or {}, segments, flags or {}
-            )
-            return nw.from_native(self.connection.sql(sql)).lazy()
+            sql = self._query.selection(texts, expressions, values, segments, flags)
+            try:
+                found = self.connection.sql(sql)
+            except duckdb.BinderException:
+                if not self._is_untyped():
+                    raise
+                nothing = self._query.nothing([*texts, *expressions], values, flags)
+                found = self.connection.sql(nothing)
+            return nw.from_native(found).lazy()
+
+    def _is_untyped(self) -> bool:
+        """Whether there are no rows that types could be inferred from: nothing can misfit them."""
+        return self._table.is_text and self.is_empty
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> None:
         """Write a frame of this source as Parquet, mode 0600 from the start.

@@ -108,16 +108,18 @@ class Host:
         return register
 
     def _missing(self, name: str, plugin: Plugin | None, at: Location | None) -> ExportkitError:
-        from exportkit.config.names import nearest_hint
+        from exportkit.config.names import nearest
 
         broken = [each for each in self.broken if each.name == name]
         if broken:
             found = "; ".join(dict.fromkeys(str(each) for each in broken))
             return PluginError(found, hint=broken[0].hint, location=at)
         what = "is no destination" if plugin else "is not installed"
+        guess = nearest(name, self.destinations)
+        meant = f"did you mean '{guess}'? " if guess else ""
         return ConfigError(
             f"the destination {name!r} {what}",
-            hint=nearest_hint(name, self.destinations),
+            hint=f"{meant}installed: {', '.join(self.destinations) or 'none'}",
             location=at,
         )
 

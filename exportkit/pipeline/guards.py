@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exportkit.errors import GuardError
@@ -11,16 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exportkit.config.job import Bound, Job
+    from exportkit.pipeline.handover import Allowed
     from exportkit.records import Counts, Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What the person at the keyboard allows this once."""
-
-    empty: bool = False
-    removals: bool = False
-    rejections: bool = False
 
 
 def check_guards(

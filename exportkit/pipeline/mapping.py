@@ -6,7 +6,7 @@ that it fails, and the plan turns that into a rejection with a reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from exportkit.engines import kinds
 from exportkit.engines.frames import FAULT, KEY, PREFER, SOURCE_KEY, SUPPRESSED, Engine, collect
 from exportkit.engines.transforms import TRANSFORMS, trim
 from exportkit.errors import JobError
+from exportkit.pipeline.handover import Mapping
 from exportkit.records import Check, Column, FieldMapping, MappedField, Target
 
 if TYPE_CHECKING:
@@ -24,20 +25,6 @@ if TYPE_CHECKING:
     from exportkit.config.job import FieldRule, Job
 
 Failing = tuple[Check, nw.Expr]
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """What a job sends: the columns, the one that is the key, and what is checked, in order.
-
-    `key` None means the source's own key, carried along unseen. The checks from `certain` on are
-    addresses that wait for `decide_addresses`.
-    """
-
-    columns: tuple[Column, ...]
-    key: str | None
-    checks: tuple[Check, ...]
-    certain: int
 
 
 def map_job(

@@ -7,33 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from exportkit.engines.frames import KEY, Engine, collect
+from exportkit.engines.frames import KEY, Engine, count_rows
 from exportkit.state.snapshots import REASON, Confirmed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from exportkit.records import Counts, Mode
+    from exportkit.pipeline.handover import Plan
+    from exportkit.records import Counts, Operation
     from exportkit.state.batches import JournaledBatch
 
 Frame = nw.LazyFrame[Any]
 
 
-def sent_file(folder: Path, mode: Mode, operation: str) -> Path:
-    """The file of a plan whose rows the batches of this operation are: `full` sends all."""
-    if mode == "full":
-        return folder / "accepted.parquet"
-    return folder / "changes" / f"{operation}.parquet"
-
-
-def confirm(
-    folder: Path,
-    mode: Mode,
-    columns: Sequence[str],
-    batches: Sequence[JournaledBatch],
-    engine: Engine,
-) -> Confirmed:
+def confirm(plan: Plan, batches: Sequence[JournaledBatch], engine: Engine) -> Confirmed:
     """The rows that the destination has answered for good, by what it said of them."""
     delivered: list[Frame] = []
     removed: list[Frame] = []
@@ -42,11 +30,10 @@ def confirm(
         done = [b for b in batches if b.operation == operation and b.state == "done"]
         if not done:
             continue
-        ranges = [(batch.first_row, batch.rows) for batch in done]
-        rows = engine.load(sent_file(folder, mode, operation), ranges).select(KEY, *columns)
+        rows = rows_of(plan, operation, done, engine)
         noted = [b.batch_id for b in done if b.refused]
         if noted:
-            reasons = _refusals(folder, noted, engine)
+            reasons = _refusals(plan.folder, noted, engine)
             if operation != "remove":
                 refused.append(rows.join(reasons, on=KEY, how="inner"))
             rows = rows.join(reasons, on=KEY, how="anti")
@@ -54,33 +41,32 @@ def confirm(
     return Confirmed(*(_held(frames, engine) for frames in (delivered, removed, refused)))
 
 
+def rows_of(
+    plan: Plan, operation: Operation, batches: Sequence[JournaledBatch], engine: Engine
+) -> Frame:
+    """The rows of these batches of one operation, key and columns."""
+    ranges = [(batch.first_row, batch.rows) for batch in batches]
+    return engine.load(plan.sent_file(operation), ranges).select(KEY, *plan.columns)
+
+
 def count(
-    planned: Counts,
-    confirmed: Confirmed,
-    folder: Path,
-    mode: Mode,
-    batches: Sequence[JournaledBatch],
-    engine: Engine,
+    plan: Plan, confirmed: Confirmed, batches: Sequence[JournaledBatch], engine: Engine
 ) -> Counts:
     """The plan's counts, corrected by what the destination took, refused and left open."""
-    delivered = _keys(confirmed.delivered)
-    added, updated = (
-        _in_both(folder / "changes" / f"{operation}.parquet", delivered, engine)
-        for operation in ("add", "update")
-    )
-    refused = _size(confirmed.refused)
-    taken = _size(confirmed.delivered)
-    unchanged = taken - added - updated if mode == "full" else planned.unchanged
-    open_rows = planned.sent - taken - refused
+    delivered = None if confirmed.delivered is None else confirmed.delivered.select(KEY)
+    added = _in_both(plan.changes("add"), delivered, engine)
+    updated = _in_both(plan.changes("update"), delivered, engine)
+    taken, refused = _size(confirmed.delivered), _size(confirmed.refused)
+    full = plan.mode == "full"
     return replace(
-        planned,
-        unchanged=unchanged,
+        plan.counts,
+        unchanged=taken - added - updated if full else plan.counts.unchanged,
         added=added,
         updated=updated,
-        refused=planned.refused + refused,
+        refused=refused if full else plan.counts.refused + refused,
         removed=_size(confirmed.removed),
         sent=sum(batch.rows for batch in batches if batch.operation != "remove"),
-        unsettled=open_rows,
+        unsettled=plan.counts.unsettled + plan.counts.sent - taken - refused,
     )
 
 
@@ -93,10 +79,6 @@ def _held(frames: list[Frame], engine: Engine) -> Frame | None:
     return engine.hold(nw.concat(frames)) if frames else None
 
 
-def _keys(frame: Frame | None) -> Frame | None:
-    return None if frame is None else frame.select(KEY)
-
-
 def _in_both(path: Path, keys: Frame | None, engine: Engine) -> int:
     if keys is None or not path.exists():
         return 0
@@ -104,4 +86,4 @@ def _in_both(path: Path, keys: Frame | None, engine: Engine) -> int:
 
 
 def _size(frame: Frame | None) -> int:
-    return 0 if frame is None else int(collect(frame.select(nw.len().alias("n")))["n"][0].as_py())
+    return 0 if frame is None else count_rows(frame)

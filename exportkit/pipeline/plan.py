@@ -1,30 +1,20 @@
-"""Stage 3: what a run would add, update, remove, leave and reject. Nothing is sent.
+"""Stage 4: what a run would add, update, remove and leave. Nothing is sent.
 
-Written once, in narwhals, for every engine. What makes lazy frames slow is computing them twice,
-so the mapped frame comes in held, and what is counted twice is held too. A row that occurs once
-never meets the ranking of duplicates: only keys that occur twice do.
+Written once, in narwhals, for every engine: the difference between the accepted rows and what was
+delivered before.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from exportkit.engines.frames import (
-    FAULT,
-    KEY,
-    PREFER,
-    SOURCE_KEY,
-    SUPPRESSED,
-    Engine,
-    aligned,
-    collect,
-)
-from exportkit.records import Check, Counts, Mode
+from exportkit.engines.frames import KEY, Engine, aligned, collect, count_rows
+from exportkit.engines.parquet import read_batches
+from exportkit.pipeline.handover import Accepted, Before, Plan
+from exportkit.records import Counts, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,197 +25,53 @@ Frame = nw.LazyFrame[Any]
 WAS = "exportkit_was_"
 """Prefix of the columns that say what was delivered before, in the plan's updates."""
 _TRIED = "exportkit_tried_"
-_ROWS = "exportkit_rows"
+_SAME = "exportkit_same"
 _JOIN = "exportkit_join"
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the plan obeys besides the frames. `streams` leaves the accepted rows unwritten: who
-    sends all of them at once writes them on the way."""
+def make_plan(
+    accepted: Accepted,
+    before: Before,
+    columns: tuple[str, ...],
+    mode: Mode,
+    engine: Engine,
+    folder: Path,
+    *,
+    streams: bool = False,
+) -> Plan:
+    """Compare the accepted rows with what was delivered before; write the plan to `folder`.
 
-    columns: tuple[str, ...]
-    checks: tuple[Check, ...]
-    mode: Mode
-    prefer: Literal["ascending", "descending"] | None = None
-    suppresses: bool = False
-    streams: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What is known from earlier runs. `delivered`, `refused` and `elsewhere` are held frames.
-
-    `elsewhere` are the keys that other jobs have delivered to the same target.
+    With `streams` the accepted rows stay unwritten: who sends all of them writes them on the way.
     """
-
-    delivered: Frame | None = None
-    refused: Frame | None = None
-    elsewhere: Frame | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReasonCount:
-    """How many rows were rejected for one reason."""
-
-    column: str
-    reason: str
-    rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A plan as it was written to `folder`; the counts are what a run without refusals ends with.
-
-    `rows` are the accepted rows as a frame. The folder holds accepted.parquet, rejections.parquet
-    and changes/{add,update,remove}.parquet, of the last three only those that have rows.
-    """
-
-    folder: Path
-    mode: Mode
-    columns: tuple[str, ...]
-    counts: Counts
-    rows: Frame
-    reasons: tuple[ReasonCount, ...] = ()
-    changed_columns: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def accepted(self) -> Path:
-        """Every row that may be delivered, whether it changed or not."""
-        return self.folder / "accepted.parquet"
-
-    @property
-    def rejections(self) -> Path:
-        """The rows that cannot be delivered, with column, reason and value."""
-        return self.folder / "rejections.parquet"
-
-    def changes(self, operation: str) -> Path:
-        """The rows of one operation: add, update or remove."""
-        return self.folder / "changes" / f"{operation}.parquet"
-
-
-def make_plan(mapped: Frame, before: Before, rules: Rules, engine: Engine, folder: Path) -> Plan:
-    """Plan from the mapped frame (held) and what was delivered before; write it to `folder`."""
     (folder / "changes").mkdir(mode=0o700)
-    tally = _tally(mapped, rules)
-    reasons = _reasons(tally, rules.checks)
-    rejected = sum(reason.rows for reason in reasons)
-    suppressed = sum(row[_ROWS] for row in tally if row[FAULT] is None and row.get(SUPPRESSED))
-    selected = sum(row[_ROWS] for row in tally)
-    engine.write(_rejections(mapped, rules.checks), folder / "rejections.parquet")
-
-    accepted, duplicates = _without_duplicates(_candidates(mapped, rules), rules, engine)
-    accepted = accepted.select(KEY, *rules.columns)
-    kept = selected - rejected - suppressed - duplicates
-    if not rules.streams:
-        engine.write(accepted, folder / "accepted.parquet")
-    if before.delivered is None and before.refused is None:
-        if not rules.streams:
-            all_added(folder, kept)
-        added, updated, refused = kept, 0, 0
-        changed: dict[str, int] = {}
-    else:
-        added, updated, refused, changed = _compare(accepted, before, rules, engine, folder)
-    removed = _removals(mapped, before, rules, engine, folder)
+    rows, unsettled = accepted.rows, 0
+    if before.unsettled is not None:
+        unsettled = count_rows(rows.join(before.unsettled, on=KEY, how="semi"))
+        rows = engine.hold(rows.join(before.unsettled, on=KEY, how="anti"))
+    kept = accepted.kept - unsettled
+    if not streams:
+        engine.write(rows, folder / "accepted.parquet")
+    added, updated, refused = kept, 0, 0
+    changed: dict[str, int] = {}
+    if before.delivered is not None or before.refused is not None:
+        added, updated, refused, changed = _compare(rows, before, columns, mode, engine, folder)
+    elif not streams:
+        all_added(folder, kept)
+    removed = _removals(accepted, before, columns, engine, folder) if mode == "mirror" else 0
     counts = Counts(
-        selected=selected,
-        rejected=rejected,
-        duplicates=duplicates,
-        suppressed=suppressed,
+        selected=accepted.selected,
+        rejected=accepted.rejected,
+        duplicates=accepted.duplicates,
+        suppressed=accepted.suppressed,
         unchanged=kept - added - updated - refused,
         added=added,
         updated=updated,
         refused=refused,
         removed=removed,
-        sent=kept if rules.mode == "full" else added + updated,
+        sent=kept if mode == "full" else added + updated,
+        unsettled=unsettled,
     )
-    return Plan(folder, rules.mode, rules.columns, counts, accepted, reasons, changed)
-
-
-def _tally(mapped: Frame, rules: Rules) -> list[dict[str, Any]]:
-    groups = [FAULT, SUPPRESSED] if rules.suppresses else [FAULT]
-    counted: list[dict[str, Any]] = collect(
-        mapped.group_by(*groups).agg(nw.len().alias(_ROWS))
-    ).to_pylist()
-    return counted
-
-
-def _reasons(tally: list[dict[str, Any]], checks: Sequence[Check]) -> tuple[ReasonCount, ...]:
-    rows: dict[Check, int] = {}
-    for group in tally:
-        if group[FAULT] is not None:
-            check = checks[group[FAULT]]
-            rows[check] = rows.get(check, 0) + group[_ROWS]
-    most_first = sorted(rows.items(), key=lambda item: (-item[1], item[0].column, item[0].reason))
-    return tuple(ReasonCount(check.column, check.reason, n) for check, n in most_first)
-
-
-def _rejections(mapped: Frame, checks: Sequence[Check]) -> Frame:
-    """One row a rejected row: its keys, the column, the reason, and the value as text."""
-    fault = nw.col(FAULT)
-
-    def choose(values: Sequence[nw.Expr]) -> nw.Expr:
-        nothing: nw.Expr = nw.lit(None, dtype=nw.String)
-        return reduce(
-            lambda rest, numbered: nw.when(fault == numbered[0]).then(numbered[1]).otherwise(rest),
-            enumerate(values),
-            nothing,
-        )
-
-    return mapped.filter(~fault.is_null()).select(
-        nw.col(KEY),
-        nw.col(SOURCE_KEY),
-        choose([nw.lit(check.column) for check in checks]).alias("column"),
-        choose([nw.lit(check.reason) for check in checks]).alias("reason"),
-        choose([nw.col(check.column) for check in checks]).alias("value"),
-    )
-
-
-def _candidates(mapped: Frame, rules: Rules) -> Frame:
-    fit = nw.col(FAULT).is_null()
-    return mapped.filter(fit & ~nw.col(SUPPRESSED) if rules.suppresses else fit)
-
-
-def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> tuple[Frame, int]:
-    """One row a key, and how many rows that leaves out.
-
-    Ties go to the source's key, then to the columns, bytewise, nulls last.
-    """
-    repeated = engine.hold(
-        rows.group_by(KEY).agg(nw.len().alias(_ROWS)).filter(nw.col(_ROWS) > 1).select(KEY)
-    )
-    keys = _count(repeated)
-    if not keys:
-        return rows, 0
-    tied = engine.hold(rows.join(repeated, on=KEY, how="semi"))
-    duplicates = _count(tied) - keys
-    if rules.prefer is not None:
-        preferred = nw.col(PREFER)
-        best = preferred.max() if rules.prefer == "descending" else preferred.min()
-        tops = tied.group_by(KEY).agg(best.alias(WAS))
-        is_top = (nw.col(PREFER) == nw.col(WAS)) | nw.col(WAS).is_null()
-        tied = tied.join(tops, on=KEY, how="left").filter(is_top).drop(WAS)
-    tied = engine.hold(tied.with_columns(_order([SOURCE_KEY, *rules.columns]).alias(WAS)))
-    first = tied.group_by(KEY).agg(nw.col(WAS).min().alias(_ROWS))
-    winners = (
-        tied.join(first, on=KEY, how="left")
-        .filter(nw.col(WAS) == nw.col(_ROWS))
-        .drop(WAS, _ROWS)
-        .unique(subset=[KEY], keep="any")
-    )
-    alone = rows.join(repeated, on=KEY, how="anti")
-    return nw.concat([alone, winners.select(alone.collect_schema().names())]), duplicates
-
-
-def _order(columns: Sequence[str]) -> nw.Expr:
-    """A text that sorts rows by the columns in turn, bytewise, nulls last."""
-    parts = [
-        nw.when(nw.col(name).is_null())
-        .then(nw.lit("1"))
-        .otherwise(nw.concat_str([nw.lit("0"), nw.col(name)]))
-        for name in columns
-    ]
-    return nw.concat_str(parts, separator="\x01")
+    return Plan(folder, mode, columns, counts, rows, accepted.reasons, changed)
 
 
 def all_added(folder: Path, rows: int) -> None:
@@ -234,22 +80,60 @@ def all_added(folder: Path, rows: int) -> None:
         os.link(folder / "accepted.parquet", folder / "changes" / "add.parquet")
 
 
+def sample(plan: Plan, rows: int = 10) -> list[dict[str, Any]]:
+    """The first changes of each operation, column by column: operation, key, changes.
+
+    `changes` is by column what was there before and what comes after. All of it is personal.
+    """
+    changes: list[dict[str, Any]] = []
+    for operation in ("add", "update", "remove"):
+        path = plan.changes(operation)
+        if path.exists():
+            found = next(read_batches(path, rows)).to_pylist()
+            changes += [_change(operation, row, plan.columns) for row in found]
+    return changes
+
+
+def _change(operation: str, row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
+    known = {name: row.get(name) for name in columns}
+    nothing = dict.fromkeys(columns)
+    was = {name: row.get(WAS + name) for name in columns}
+    before, after = {
+        "add": (nothing, known),
+        "update": (was, known),
+        "remove": (known, nothing),
+    }[operation]
+    return {
+        "operation": operation,
+        "key": row[KEY],
+        "changes": {
+            name: {"before": before[name], "after": after[name]}
+            for name in columns
+            if before[name] != after[name]
+        },
+    }
+
+
 def _compare(
-    accepted: Frame, before: Before, rules: Rules, engine: Engine, folder: Path
+    rows: Frame,
+    before: Before,
+    columns: Sequence[str],
+    mode: Mode,
+    engine: Engine,
+    folder: Path,
 ) -> tuple[int, int, int, dict[str, int]]:
     """Added, updated and still refused rows, and how many rows changed in each column."""
-    columns = rules.columns
-    joined = _beside(accepted, before.delivered, columns, WAS)
+    joined = _beside(rows, before.delivered, columns, WAS)
     is_new = nw.col(WAS + KEY).is_null()
-    is_change = is_new if rules.mode == "insert" else is_new | _differs(columns, WAS)
+    is_change = is_new if mode == "insert" else is_new | _differs(columns, WAS)
     changed = engine.hold(joined.filter(is_change))
     refused = 0
     if before.refused is not None:
         tried = _beside(changed, before.refused, columns, _TRIED)
         as_refused = ~nw.col(_TRIED + KEY).is_null() & ~_differs(columns, _TRIED)
-        tried = engine.hold(tried.with_columns(as_refused.alias(_ROWS)))
-        refused = _count(tried.filter(nw.col(_ROWS)))
-        changed = tried.filter(~nw.col(_ROWS)).select(changed.collect_schema().names())
+        tried = engine.hold(tried.with_columns(as_refused.alias(_SAME)))
+        refused = count_rows(tried.filter(nw.col(_SAME)))
+        changed = tried.filter(~nw.col(_SAME)).select(changed.collect_schema().names())
     updates = changed.filter(~is_new)
     added = _write_some(changed.filter(is_new).select(KEY, *columns), engine, folder, "add")
     updated = _write_some(updates, engine, folder, "update")
@@ -262,17 +146,17 @@ def _by_column(updates: Frame, columns: Sequence[str]) -> dict[str, int]:
     return {name: int(rows[name]) for name in columns if rows[name]}
 
 
-def _removals(mapped: Frame, before: Before, rules: Rules, engine: Engine, folder: Path) -> int:
+def _removals(
+    accepted: Accepted, before: Before, columns: Sequence[str], engine: Engine, folder: Path
+) -> int:
     """Only leaving the segments or being suppressed removes; a rejected row stays where it is."""
-    if rules.mode != "mirror" or before.delivered is None:
+    if before.delivered is None:
         return 0
-    staying = mapped.filter(~nw.col(KEY).is_null())
-    if rules.suppresses:
-        staying = staying.filter(~nw.col(SUPPRESSED))
-    gone = before.delivered.join(staying.select(KEY), on=KEY, how="anti")
-    if before.elsewhere is not None:
-        gone = gone.join(before.elsewhere.select(KEY), on=KEY, how="anti")
-    return _write_some(aligned(gone, rules.columns), engine, folder, "remove")
+    gone = before.delivered.join(accepted.staying, on=KEY, how="anti")
+    for keep in (before.elsewhere, before.unsettled):
+        if keep is not None:
+            gone = gone.join(keep, on=KEY, how="anti")
+    return _write_some(aligned(gone, columns), engine, folder, "remove")
 
 
 def _beside(rows: Frame, other: Frame | None, columns: Sequence[str], prefix: str) -> Frame:
@@ -296,10 +180,6 @@ def _differs(columns: Sequence[str], prefix: str) -> nw.Expr:
         *(nw.col(n).fill_null("") != nw.col(prefix + n).fill_null("") for n in columns),
         ignore_nulls=False,
     )
-
-
-def _count(frame: Frame) -> int:
-    return int(collect(frame.select(nw.len().alias(_ROWS)))[_ROWS][0].as_py())
 
 
 def _write_some(frame: Frame, engine: Engine, folder: Path, operation: str) -> int:

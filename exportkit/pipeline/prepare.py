@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.names import nearest_hint
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exportkit.config.connection import ConnectionFile
+    from exportkit.config.documents import Document
     from exportkit.config.job import Job
     from exportkit.config.source import Source
     from exportkit.config.workspace import Workspace
@@ -35,6 +36,12 @@ class Prepared:
     description: Description
     options: Mapping[str, Any]
     mode: Mode
+
+    def target_identity(self, named: str) -> list[object]:
+        """What the snapshot of this job's target is kept under: by its name, if it has one."""
+        if named:
+            return [self.connection.type, named]
+        return [self.connection.type, self.connection.name, dict(self.job.destination)]
 
     def resolved_connection(self) -> Connection:
         """The connection with its references replaced. Raises ConfigError if one is unset."""
@@ -58,7 +65,7 @@ def prepare(workspace: Workspace, host: Host, job: Job) -> Prepared:
     description = destination.describe()
     complaints = [
         *_unknown_segments(job, source),
-        *check_options(job.document, ("destination",), description.job_options),
+        *_options(job.document, ("destination",), description.job_options, connection.type),
         *_wrong_mode(job, destination, description),
     ]
     if complaints:
@@ -81,9 +88,18 @@ def check_connection(host: Host, connection: ConnectionFile, job: Job | None = N
     place = document.locate(("type",))
     destination = host.destination(connection.type, place, job=job.document if job else None)
     options = destination.describe().connection_options
-    if complaints := check_options(document, ("options",), options):
+    if complaints := _options(document, ("options",), options, connection.type):
         raise ConfigError(complaints=complaints)
     return destination
+
+
+def _options(
+    document: Document, at: tuple[str, ...], schema: Mapping[str, Any], destination: str
+) -> list[Complaint]:
+    """What is wrong with a plugin's options; where there is no better hint, where they are said."""
+    hint = f"`exportkit plugins show {destination}` says what there is"
+    found = check_options(document, at, schema)
+    return [replace(complaint, hint=complaint.hint or hint) for complaint in found]
 
 
 def _unknown_segments(job: Job, source: Source) -> Iterator[Complaint]:
@@ -131,9 +147,11 @@ def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:
         wrong = "this path leaves the workspace"
         hint = "write below the workspace, or list the folder under `outputs:` in exportkit.yaml"
     elif path.is_relative_to(state):
-        wrong, hint = "this path lies in the state folder", "choose another folder"
-    elif path.is_dir() or any(folder.is_file() for folder in path.parents):
-        wrong, hint = "this cannot be a file: there is a folder, or a file on the way", "rename it"
+        wrong, hint = "this path lies in the state folder", "choose another folder, such as out/"
+    elif path.is_dir():
+        wrong, hint = "this is a folder, not a file", f"name a file in it: {given}/{job.name}.csv"
+    elif any(folder.is_file() for folder in path.parents):
+        wrong, hint = "a part of this path is a file, so nothing can lie below it", "rename it"
     if wrong:
         place = job.document.locate(("destination", option))
         raise ConfigError(wrong, location=place, hint=hint)

@@ -7,20 +7,20 @@ file of the plan, so after a crash the same rows can be found again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from exportkit.engines.frames import KEY
 from exportkit.engines.parquet import read_batches, write_batches
+from exportkit.engines.pieces import pieces
 from exportkit.errors import (
     BusyError,
     DestinationError,
     InterruptedRun,
     OutcomeUnknownError,
-    ThrottledError,
-    UnavailableError,
 )
+from exportkit.pipeline.patience import patiently
 from exportkit.records import (
     Batch,
     Delivery,
@@ -31,7 +31,6 @@ from exportkit.records import (
     Settlement,
     Target,
 )
-from exportkit.state.batches import BatchState, JournaledBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,12 +38,14 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from exportkit.state.batches import BatchState, JournaledBatch
+
 Answer = TypeVar("Answer")
 
 SETTLE_FIRST, SETTLE_LONGEST = 1.0, 30.0
 """Seconds between questions to `settle`: doubled from the first to the longest."""
-RETRY_FOR = 600.0
-"""Seconds for which a batch that the destination cannot take right now is tried again."""
+MOST_CALLS = 5
+"""How often one batch is handed over whose answer is lost, and which was not taken, each time."""
 
 
 class Sender(Protocol):
@@ -58,38 +59,6 @@ class Sender(Protocol):
         self, session: Any, receipts: Sequence[str], target: Target
     ) -> Sequence[Settlement]: ...
     def find_delivery(self, session: Any, batch: Batch, target: Target) -> Finding: ...
-
-
-class Unjournaled:
-    """The ledger of a destination that is a whole: nothing of it shows before `finish`, so no
-    batch has to be known after a crash."""
-
-    def __init__(self) -> None:
-        self._batches: dict[str, JournaledBatch] = {}
-
-    def intend(
-        self, batch_id: str, run_id: str, operation: Operation, first_row: int, rows: int
-    ) -> None:
-        """Remember the batch for this run."""
-        self._batches[batch_id] = JournaledBatch(
-            batch_id, run_id, operation, first_row, rows, "intended"
-        )
-
-    def answer(
-        self,
-        batch_id: str,
-        state: BatchState,
-        *,
-        receipt: str | None = None,
-        refused: int = 0,
-    ) -> None:
-        """Remember the answer for this run."""
-        batch = self._batches[batch_id]
-        self._batches[batch_id] = replace(batch, state=state, receipt=receipt, refused=refused)
-
-    def batches(self, run_id: str) -> Sequence[JournaledBatch]:
-        """The batches of the run so far."""
-        return [batch for batch in self._batches.values() if batch.run_id == run_id]
 
 
 class Ledger(Protocol):
@@ -110,6 +79,14 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """A batch that waits under a receipt: its id and how many rows it has."""
+
+    batch_id: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """The way to one target in one run: whom to call, where to write down, when to stop."""
 
@@ -125,27 +102,7 @@ class Line:
     stopped: Callable[[], bool] = lambda: False
     sent: Callable[[int], None] = lambda _rows: None
     sleep: Callable[[float], None] = time.sleep
-    pending: dict[str, Batch] = field(default_factory=dict)
-
-
-def cut(
-    line: Line, rows: Iterable[pa.RecordBatch], operation: Operation
-) -> Iterator[tuple[int, Batch]]:
-    """The rows in batches that one call can take, each with the number of its first row."""
-    first = 0
-    rest: pa.RecordBatch | None = None
-    for read in rows:
-        rest = read if rest is None else _glued(rest, read)
-        while rest.num_rows >= line.limits.batch_rows:
-            size = _fitting(line, rest)
-            yield first, _batch(line, rest.slice(0, size), first, operation)
-            first, rest = first + size, rest.slice(size)
-        if not rest.num_rows:
-            rest = None
-    while rest is not None and rest.num_rows:
-        size = _fitting(line, rest)
-        yield first, _batch(line, rest.slice(0, size), first, operation)
-        first, rest = first + size, rest.slice(size)
+    pending: dict[str, Pending] = field(default_factory=dict)
 
 
 def send(line: Line, rows: Iterable[pa.RecordBatch], operation: Operation) -> None:
@@ -153,7 +110,8 @@ def send(line: Line, rows: Iterable[pa.RecordBatch], operation: Operation) -> No
 
     Raises what stops the run: DestinationError, InterruptedRun between two calls, or PluginError.
     """
-    for first, batch in cut(line, rows, operation):
+    for first, piece in _pieces(line, rows):
+        batch = batch_of(line, piece, first, operation)
         if line.stopped():
             raise InterruptedRun(
                 "the run was asked to stop; the call in flight was finished",
@@ -171,112 +129,148 @@ def settle(line: Line) -> int:
     """
     waited, pause, lost = 0.0, SETTLE_FIRST, 0
     while line.pending:
-        for settlement in line.sender.settle(line.session, tuple(line.pending), line.target):
-            if settlement.state == "pending":
-                continue
-            batch = line.pending.pop(settlement.receipt)
-            if settlement.state == "failed":
-                line.ledger.answer(batch.id, "not_taken", receipt=settlement.receipt)
-                lost += len(batch)
-            else:
-                _close(line, batch, settlement.rejections, settlement.receipt)
+        lost += _settled(line)
         if not line.pending:
             break
-        if waited >= line.settle_for.total_seconds() or line.stopped():
+        if waited >= line.settle_for.total_seconds():
             raise BusyError(
                 f"the destination is still working on {len(line.pending)} batches",
                 hint="nothing is lost: the next run asks again before it sends anything",
             )
-        line.sleep(pause)
+        _rest(line, pause)
         waited, pause = waited + pause, min(pause * 2, SETTLE_LONGEST)
     return lost
 
 
-def _handed_over(line: Line, batch: Batch) -> Delivery:
-    """The destination's answer to one batch, tried again while it only asks for patience."""
-    call = line.sender.remove if batch.operation == "remove" else line.sender.push
-    try:
-        return _patiently(line, lambda: call(line.session, batch, line.target))
-    except OutcomeUnknownError:
-        return _found(line, batch)
-    except DestinationError:
+def resume(
+    line: Line,
+    batches: Sequence[JournaledBatch],
+    rows_of: Callable[[JournaledBatch], pa.RecordBatch],
+) -> None:
+    """Take up the batches that an earlier run, whose line this is, left without a final answer.
+
+    What nobody can tell stays `unknown` for as long as the destination declares. Raises as `send`
+    and `settle` do.
+    """
+    for known in batches:
+        if known.state == "pending" and known.receipt is not None:
+            line.pending[known.receipt] = Pending(known.batch_id, known.rows)
+        elif known.state in ("intended", "unknown"):
+            batch = batch_of(line, rows_of(known), known.first_row, known.operation)
+            _look_for(line, batch, known)
+    settle(line)
+
+
+def _look_for(line: Line, batch: Batch, known: JournaledBatch) -> None:
+    if not line.sender.can("find_delivery"):
         line.ledger.answer(batch.id, "not_taken")
-        raise
+        return
+    finding = _patiently(line, lambda: line.sender.find_delivery(line.session, batch, line.target))
+    if finding.state == "taken":
+        _accept(line, batch, finding.delivery)
+    elif finding.state == "not_taken" or _age(known) > timedelta(hours=line.limits.unknown_hours):
+        line.ledger.answer(batch.id, "not_taken")
+    else:
+        line.ledger.answer(batch.id, "unknown")
 
 
-def _found(line: Line, batch: Batch) -> Delivery:
-    """What became of a batch whose answer was lost; sent again if it surely was not taken."""
+def _age(known: JournaledBatch) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(known.intended_at)
+
+
+def _settled(line: Line) -> int:
+    """Ask once for all that is pending; answers how many rows were taken back."""
+    lost = 0
+    for settlement in line.sender.settle(line.session, tuple(line.pending), line.target):
+        if settlement.state == "pending":
+            continue
+        waiting = line.pending.pop(settlement.receipt)
+        if settlement.state == "failed":
+            line.ledger.answer(waiting.batch_id, "not_taken", receipt=settlement.receipt)
+            lost += waiting.rows
+        else:
+            _close(line, waiting.batch_id, settlement.rejections, settlement.receipt)
+    return lost
+
+
+def _rest(line: Line, seconds: float) -> None:
+    """Sleep, but no longer than a second after somebody asked to stop."""
+    while seconds > 0:
+        if line.stopped():
+            raise InterruptedRun(
+                "the run was asked to stop while the destination was still working",
+                hint="run the job again: it asks for the answers first",
+            )
+        line.sleep(min(seconds, 1.0))
+        seconds -= 1.0
+
+
+def _handed_over(line: Line, batch: Batch) -> Delivery:
+    """The destination's answer to one batch; a batch whose answer is lost is looked for first."""
+    call = line.sender.remove if batch.operation == "remove" else line.sender.push
+    lost = None
+    for _ in range(MOST_CALLS):
+        try:
+            return _patiently(line, lambda: call(line.session, batch, line.target))
+        except OutcomeUnknownError as error:
+            lost = error
+        except DestinationError:
+            line.ledger.answer(batch.id, "not_taken")
+            raise
+        if (found := _found(line, batch)) is not None:
+            return found
+        _rest(line, 1.0)
+    line.ledger.answer(batch.id, "not_taken")
+    raise lost or OutcomeUnknownError("the connection died during a call, again and again")
+
+
+def _found(line: Line, batch: Batch) -> Delivery | None:
+    """The answer to a batch that was taken although its answer was lost; None if it was not."""
     if not line.sender.can("find_delivery"):
         raise OutcomeUnknownError(
             "the connection died during a call, and this destination cannot say what became of it",
             hint="run the job again: at most the rows of that one call are sent a second time",
         )
     finding = _patiently(line, lambda: line.sender.find_delivery(line.session, batch, line.target))
-    if finding.state == "taken":
-        return finding.delivery
-    if finding.state == "not_taken":
-        return _handed_over(line, batch)
-    line.ledger.answer(batch.id, "unknown")
-    raise OutcomeUnknownError(
-        "the connection died during a call, and the destination does not know what became of it",
-        hint="run the job again later: it asks first, and sends nothing twice",
-    )
+    if finding.state == "unknown":
+        line.ledger.answer(batch.id, "unknown")
+        raise OutcomeUnknownError(
+            "the connection died during a call, and the destination does not know what became of "
+            "it yet",
+            hint="run the job again later: it asks first, and sends nothing twice",
+        )
+    return finding.delivery if finding.state == "taken" else None
 
 
 def _patiently(line: Line, call: Callable[[], Answer]) -> Answer:
-    try:
-        return call()
-    except (ThrottledError, UnavailableError) as error:
-        return _again(line, call, error)
-
-
-def _again(line: Line, call: Callable[[], Answer], first: Exception) -> Answer:
-    """Call again, after what the destination asks for or ever longer, for up to RETRY_FOR."""
-    import tenacity
-
-    backing_off = tenacity.wait_exponential_jitter(initial=1, max=60)
-
-    def pause(state: tenacity.RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else first
-        asked = getattr(error, "retry_after", None)
-        return float(asked) if asked is not None else float(backing_off(state))
-
-    line.sleep(getattr(first, "retry_after", None) or 1.0)
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type((ThrottledError, UnavailableError)),
-        wait=pause,
-        stop=tenacity.stop_after_delay(RETRY_FOR) | tenacity.stop_after_attempt(12),
-        sleep=line.sleep,
-        reraise=True,
-    )
-    return retrying(call)
+    return patiently(call, lambda seconds: _rest(line, seconds))
 
 
 def _accept(line: Line, batch: Batch, delivery: Delivery) -> None:
     if delivery.receipt is None:
-        _close(line, batch, delivery.rejections, None)
+        _close(line, batch.id, delivery.rejections, None)
         return
     # A receipt may come with rejections: those rows are answered, the others wait.
-    _note_refusals(line, batch, delivery.rejections)
+    _note_refusals(line, batch.id, delivery.rejections)
     line.ledger.answer(
         batch.id, "pending", receipt=delivery.receipt, refused=len(delivery.rejections)
     )
-    line.pending[delivery.receipt] = batch
+    line.pending[delivery.receipt] = Pending(batch.id, len(batch))
 
 
-def _close(line: Line, batch: Batch, rejections: Sequence[Rejection], receipt: str | None) -> None:
-    noted = _note_refusals(line, batch, rejections)
-    line.ledger.answer(batch.id, "done", receipt=receipt, refused=noted)
+def _close(line: Line, batch_id: str, rejections: Sequence[Rejection], receipt: str | None) -> None:
+    noted = _note_refusals(line, batch_id, rejections)
+    line.ledger.answer(batch_id, "done", receipt=receipt, refused=noted)
 
 
-def _note_refusals(line: Line, batch: Batch, rejections: Sequence[Rejection]) -> int:
+def _note_refusals(line: Line, batch_id: str, rejections: Sequence[Rejection]) -> int:
     """Write the refused rows of a batch beside its run: they are personal, the journal is not.
 
     Answers how many are noted for the batch in all.
     """
     import pyarrow as pa
 
-    path = refusals_of(line.refusals, batch.id)
+    path = refusals_of(line.refusals, batch_id)
     known = [r for read in read_batches(path) for r in read.to_pylist()] if path.exists() else []
     rows = {row["key"]: row for row in known}
     for rejection in rejections:
@@ -296,7 +290,20 @@ def refusals_of(folder: Path, batch_id: str) -> Path:
     return folder / f"{batch_id}.parquet"
 
 
-def _batch(line: Line, rows: pa.RecordBatch, first: int, operation: Operation) -> Batch:
+def _pieces(line: Line, rows: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def measure(piece: pa.RecordBatch) -> pa.Array:
+        return line.sender.measure(line.target, piece.select(list(line.columns)))
+
+    limits = line.limits
+    asked = measure if line.sender.can("measure") else None
+    return pieces(rows, limits.batch_rows, limits.batch_bytes, asked)
+
+
+def batch_of(line: Line, rows: pa.RecordBatch, first: int, operation: Operation) -> Batch:
+    """The batch of these rows of the run, whose first row has this number among the operation's.
+
+    Its id depends on nothing else, so it is the same when the batch is made again.
+    """
     return Batch(
         id=f"{line.run_id}-{operation}-{first:09d}",
         run_id=line.run_id,
@@ -304,24 +311,3 @@ def _batch(line: Line, rows: pa.RecordBatch, first: int, operation: Operation) -
         data=rows.select(list(line.columns)),
         keys=rows.column(KEY),
     )
-
-
-def _fitting(line: Line, rows: pa.RecordBatch) -> int:
-    """How many of the rows one call can take; at least one."""
-    import pyarrow.compute as pc
-
-    most: int = min(rows.num_rows, line.limits.batch_rows)
-    if line.limits.batch_bytes is None or not line.sender.can("measure"):
-        return most
-    sizes = line.sender.measure(line.target, rows.slice(0, most).select(list(line.columns)))
-    over: int = pc.index(
-        pc.greater(pc.cumulative_sum(sizes), line.limits.batch_bytes), True
-    ).as_py()
-    return most if over < 0 else max(over, 1)
-
-
-def _glued(one: pa.RecordBatch, other: pa.RecordBatch) -> pa.RecordBatch:
-    import pyarrow as pa
-
-    both = pa.Table.from_batches([one, other]).combine_chunks().to_batches()
-    return both[0]

@@ -1,258 +1,328 @@
-"""The sentence that joins the stages: prepare, read, map, plan, guard, push, remember.
+"""The sentence that joins the stages: prepare, read, map, accept, plan, guard, push, remember.
 
 Read `run_job` first; the rest of the file are its clauses.
 """
 
 from __future__ import annotations
 
-import secrets
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from importlib import import_module
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
 
 from exportkit.access.consent import require_consent
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.frames import KEY
-from exportkit.engines.parquet import read_batches
-from exportkit.engines.sources import OpenSource, open_source
-from exportkit.errors import ConfigError, DestinationError, ExportkitError
+from exportkit.engines.parquet import read_batches, read_rows
+from exportkit.engines.sources import open_source
+from exportkit.errors import ConfigError, DestinationError, ExportkitError, GuardError
 from exportkit.pipeline import outcome, push
-from exportkit.pipeline.guards import Allowed, check_guards
-from exportkit.pipeline.mapping import Mapping, decide_addresses, identified, map_job, map_profiles
-from exportkit.pipeline.plan import WAS, Before, Plan, Rules, all_added, make_plan
+from exportkit.pipeline.accept import accept
+from exportkit.pipeline.guards import check_guards
+from exportkit.pipeline.handover import Before, Plan, ReasonCount, Rules
+from exportkit.pipeline.mapping import (
+    decide_addresses,
+    identified,
+    map_job,
+    map_profiles,
+)
+from exportkit.pipeline.plan import all_added, make_plan, sample
+from exportkit.pipeline.record import Record, counts_before_sending, new_run_id
+from exportkit.pipeline.review import (
+    Inputs,
+    inputs_of,
+    is_volatile,
+    read_reviewed,
+    write_reviewed,
+)
 from exportkit.pipeline.source import column_complaints, read_profiles
-from exportkit.records import Counts, Failure, Run, RunStatus, Target
+from exportkit.pipeline.work import Orders, Planned, Watch, Work
+from exportkit.records import Counts, Run, Target
 from exportkit.state import snapshots
-from exportkit.state.folder import StateFolder, new_folder
-from exportkit.state.locks import held
+from exportkit.state.batches import Unjournaled
+from exportkit.state.folder import new_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from exportkit.pipeline.prepare import Prepared
+    from exportkit.records import Operation
     from exportkit.state.batches import JournaledBatch
-    from exportkit.state.journal import Journal
-
-STATUSES: dict[str, RunStatus] = {
-    "guard": "blocked",
-    "permission": "blocked",
-    "access_denied": "blocked",
-    "busy": "deferred",
-    "quota_spent": "deferred",
-    "interrupted": "interrupted",
-}
-"""The status of a run that ended with an error of this kind; of any other it is `failed`."""
-
-
-class Watch(Protocol):
-    """Who looks on: told of each stage, and of rows on their way."""
-
-    def stage(self, name: str, detail: str = "") -> None: ...
-    def sending(self, rows: int) -> None: ...
-    def sent(self, rows: int) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """How this run differs from what the job says, and how it hears that it shall stop."""
-
-    full: bool = False
-    allowed: Allowed = field(default_factory=Allowed)
-    stopped: Callable[[], bool] = lambda: False
-
-
-class House:
-    """What outlives a run: the state folder, and the journal, which is opened when it is needed."""
-
-    def __init__(self, state: StateFolder) -> None:
-        self.state = state
-        self._opened = ExitStack()
-
-    def __enter__(self) -> House:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._opened.close()
-
-    @cached_property
-    def journal(self) -> Journal:
-        """The open journal. Raises JournalError where it cannot be opened."""
-        from exportkit.state.journal import open_journal
-
-        return self._opened.enter_context(open_journal(self.state.journal))
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A run in the middle: planned, the session open, nothing sent."""
-
-    prepared: Prepared
-    folder: Path
-    engine: DuckEngine
-    session: Any
-    target: Target
-    snapshot: snapshots.Snapshot | None
-    snapshot_folder: Path
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan to look at. `sample` holds personal data: the first changes, column by column."""
-
-    plan_id: str
-    job: str
-    target: str
-    plan: Plan
-    reasons: list[dict[str, Any]]
-    sample: list[dict[str, Any]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The plan as `plan --json` shows it, without the sample."""
-        return {
-            "plan_id": self.plan_id,
-            "job": self.job,
-            "mode": self.plan.mode,
-            "target": self.target,
-            "counts": self.plan.counts.as_dict(),
-            "changed_columns": self.plan.changed_columns,
-            "reasons": self.reasons,
-        }
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What is known of a run so far, for the record if it ends early."""
-
-    record: Callable[[], None]
-    counts: Counts = field(default_factory=Counts)
-    reasons: list[dict[str, Any]] = field(default_factory=list)
-    begun: bool = False
-
-    def begin(self) -> None:
-        """Record that the run has begun, once: before anything of it can show."""
-        if not self.begun:
-            self.record()
-            self.begun = True
+    from exportkit.state.house import House
 
 
 def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Run:
     """Run a job once and record it; whatever goes wrong is in the answer, never raised."""
-    run_id, started_at = new_run_id(prepared.job.name), _now()
-    so_far = _Progress(lambda: house.journal.begin_run(run_id, prepared.job.name, started_at, {}))
-    status: RunStatus
-    failure = None
-    try:
+    record = Record(house, prepared.job.name, orders.plan_id)
+    with record.outcome():
         require_consent(prepared.connection, prepared.description)
-        with held(house.state.locks / f"{prepared.job.name}.lock", f"job '{prepared.job.name}'"):
-            streams = prepared.description.whole
-            with planned(prepared, house, run_id, orders, watch, streams=streams) as work:
-                so_far.counts, so_far.reasons = replace(work.plan.counts, sent=0), _reasons(work)
-                _guard(work, orders)
-                _deliver(work, house, orders, watch, so_far)
-        status = "partial" if so_far.counts.rejected or so_far.counts.refused else "succeeded"
-    except ExportkitError as error:
-        status = STATUSES.get(error.kind, "failed")
-        failure = Failure(error.kind, str(error), error.hint)
-    run = Run(run_id, prepared.job.name, status, started_at, _now(), so_far.counts, failure)
-    so_far.begin()
-    house.journal.note_run(run_id, reasons=so_far.reasons)
-    house.journal.end_run(run)
-    return run
+        with (
+            house.lock(prepared.job.name),
+            working(prepared, house, record.run_id, orders, watch) as work,
+        ):
+            _recover(work)
+            plan = _reviewed(work) if orders.plan_id else _planned(work, streams=work.whole)
+            record.learn(plan.counts, plan.reasons)
+            before = snapshots.read_snapshot(work.place)
+            limits = prepared.description.limits
+            check_guards(
+                plan.counts, before.rows if before else 0, prepared.job, limits, orders.allowed
+            )
+            _deliver(work, plan, record)
+    return record.close()
 
 
-def plan_job(prepared: Prepared, house: House, watch: Watch) -> Planned:
+def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Planned:
     """Plan a job and send nothing. Raises ExportkitError where it cannot be planned."""
-    plan_id = new_run_id(prepared.job.name)
-    with planned(prepared, house, plan_id, Orders(), watch) as work:
-        target = work.target.catalogue.name
-        return Planned(plan_id, prepared.job.name, target, work.plan, _reasons(work), sample(work))
+    job = prepared.job.name
+    with working(prepared, house, new_run_id(job), orders, watch) as work:
+        plan = _planned(work)
+        write_reviewed(plan, _inputs(work))
+        return Planned(job, work.target.catalogue.name, plan, sample(plan))
 
 
 @contextmanager
-def planned(
-    prepared: Prepared,
-    house: House,
-    run_id: str,
-    orders: Orders,
-    watch: Watch,
-    *,
-    streams: bool = False,
+def working(
+    prepared: Prepared, house: House, run_id: str, orders: Orders, watch: Watch
 ) -> Iterator[Work]:
-    """A plan, written to the run's folder, and everything open that carrying it out takes."""
+    """Everything open that planning and carrying out takes."""
     job = prepared.job
-    folder = new_folder(house.state.run(run_id))
-    (folder / "refused").mkdir(mode=0o700)
+    if orders.plan_id is None:
+        (new_folder(house.state.run(run_id)) / "refused").mkdir(mode=0o700)
     connection = prepared.resolved_connection()
     watch.stage("reading", f"source {job.source}")
-    with open_source(prepared.source, prepared.workspace.root, spill=folder) as opened:
+    with open_source(
+        prepared.source, prepared.workspace.root, spill=house.state.run(run_id)
+    ) as opened:
+        complaints = [*opened.complaints(), *column_complaints(job, opened)]
+        if complaints:
+            raise ConfigError(complaints=complaints)
         engine = DuckEngine(opened.connection, opened.explain)
-        _check_source(prepared, opened)
         with prepared.destination.connect(connection) as session:
-            target = _target(prepared, session)
-            mapping = _mapping(prepared, target)
+            catalogue = prepared.destination.describe_target(session, prepared.options)
+            target = Target(prepared.options, catalogue, prepared.workspace.root)
+            declared = (*prepared.description.fields, *catalogue.fields)
+            mapping = map_job(job, target, declared, prepared.destination.map_fields)
             target = replace(target, columns=mapping.columns)
-            place = _snapshot_folder(house.state, prepared, target)
-            snapshot = snapshots.read_snapshot(place)
-            watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
-            plan = _plan(prepared, opened, engine, mapping, snapshot, folder, orders, streams)
-            yield Work(prepared, folder, engine, session, target, snapshot, place, plan)
+            place = house.state.snapshot(job.name, prepared.target_identity(catalogue.identity))
+            yield Work(
+                prepared,
+                house,
+                orders,
+                watch,
+                run_id,
+                opened,
+                engine,
+                session,
+                target,
+                mapping,
+                place,
+            )
 
 
-def _check_source(prepared: Prepared, opened: OpenSource) -> None:
-    """Raise what is wrong with predicates and columns, all at once, before a row is read."""
-    complaints = [*opened.complaints(), *column_complaints(prepared.job, opened)]
-    if complaints:
-        raise ConfigError(complaints=complaints)
-
-
-def _target(prepared: Prepared, session: Any) -> Target:
-    catalogue = prepared.destination.describe_target(session, prepared.options)
-    return Target(prepared.options, catalogue, prepared.workspace.root)
-
-
-def _mapping(prepared: Prepared, target: Target) -> Mapping:
-    declared = (*prepared.description.fields, *target.catalogue.fields)
-    return map_job(prepared.job, target, declared, prepared.destination.map_fields)
-
-
-def _plan(
-    prepared: Prepared,
-    opened: OpenSource,
-    engine: DuckEngine,
-    mapping: Mapping,
-    snapshot: snapshots.Snapshot | None,
-    folder: Path,
-    orders: Orders,
-    streams: bool,
-) -> Plan:
-    job = prepared.job
-    profiles = read_profiles(job, prepared.source, opened)
+def _planned(work: Work, *, streams: bool = False) -> Plan:
+    """Read, map, accept and compare; the plan is written to the run's folder."""
+    job, engine, mapping = work.prepared.job, work.engine, work.mapping
+    if (same := _same_as_last(work)) is not None:
+        return same
+    work.watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
+    profiles = read_profiles(job, work.prepared.source, work.opened)
     # The engine works without Python's lock: what comes next is imported meanwhile.
     _meanwhile("pyarrow.parquet", "pyarrow.compute")
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     _meanwhile("exportkit.state.journal")
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
-    rules = Rules(
-        columns=tuple(column.name for column in mapping.columns),
-        checks=mapping.checks,
-        mode="full" if orders.full else prepared.mode,
-        prefer=job.on_duplicate.order if job.on_duplicate else None,
-        suppresses=bool(job.suppress),
-        streams=streams,
+    columns = tuple(column.name for column in mapping.columns)
+    prefer = job.on_duplicate.order if job.on_duplicate else None
+    rules = Rules(columns, mapping.checks, prefer, bool(job.suppress))
+    accepted = accept(mapped, rules, engine, work.folder / "rejections.parquet")
+    mode = "full" if work.orders.full else work.prepared.mode
+    before = _before(work)
+    return make_plan(accepted, before, columns, mode, engine, work.folder, streams=streams)
+
+
+def _same_as_last(work: Work) -> Plan | None:
+    """The plan of a run that has nothing to do: nothing changed since the last one.
+
+    The source is not even read then; its fingerprint says that there is nothing new in it.
+    """
+    orders, mode = work.orders, work.prepared.mode
+    if mode == "full" or orders.full or orders.retry_refused or is_volatile(work.prepared):
+        return None
+    last = next(iter(work.house.journal.runs(work.prepared.job.name, limit=1)), None)
+    if last is None or last.facts.get("after") != asdict(_inputs(work)) or last.counts.unsettled:
+        return None
+    done = last.counts
+    unchanged = done.unchanged + done.added + done.updated
+    counts = replace(done, unchanged=unchanged, added=0, updated=0, removed=0, sent=0)
+    reasons = tuple(ReasonCount(**reason) for reason in last.reasons)
+    columns = tuple(column.name for column in work.mapping.columns)
+    return Plan(work.folder, mode, columns, counts, None, reasons)
+
+
+def _before(work: Work) -> Before:
+    """What earlier runs, and other jobs with the same target, have delivered."""
+    engine, snapshot = work.engine, snapshots.read_snapshot(work.place)
+    others = snapshots.others(work.place) if work.prepared.mode == "mirror" else []
+    elsewhere = [engine.load(other.delivered).select(KEY) for other in others]
+    return Before(
+        delivered=engine.load(snapshot.delivered) if snapshot else None,
+        refused=None
+        if snapshot is None or snapshot.refused is None or work.orders.retry_refused
+        else engine.load(snapshot.refused),
+        elsewhere=engine.hold(nw.concat(elsewhere)) if elsewhere else None,
+        unsettled=_unsettled(work),
     )
-    before = Before()
-    if snapshot is not None:
-        before = Before(
-            engine.load(snapshot.delivered),
-            engine.load(snapshot.refused) if snapshot.refused else None,
+
+
+def _reviewed(work: Work) -> Plan:
+    """The plan that was looked at, if nothing that it was made from has changed since."""
+    plan = read_reviewed(work.folder, _inputs(work))
+    if work.house.journal.run(work.run_id) is not None:
+        raise GuardError(
+            f"plan {work.run_id} has been applied already", hint="look at a new plan and run that"
         )
-    return make_plan(mapped, before, rules, engine, folder)
+    return plan
+
+
+def _inputs(work: Work) -> Inputs:
+    snapshot = snapshots.read_snapshot(work.place)
+    source, target = work.opened.fingerprint(), work.place.name
+    return inputs_of(work.prepared, source, target, snapshot.run_id if snapshot else None)
+
+
+def _deliver(work: Work, plan: Plan, record: Record) -> None:
+    """Send the plan, wait for the answers, and remember what was confirmed, however it ends."""
+    line = _line(work, work.run_id, plan.columns)
+    facts = {"mode": plan.mode, "columns": plan.columns, "counts": plan.counts.as_dict()}
+    try:
+        if work.whole:
+            _send_whole(work, plan, line)
+            # Nothing of it shows before `finish`, so that is what has to be known of before.
+            record.begin(work.place.name, facts)
+            work.prepared.destination.finish(work.session, work.target)
+        else:
+            record.begin(work.place.name, facts, folded=False)
+            _send_changes(work, plan, line)
+    except ExportkitError:
+        if not work.whole:
+            record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+        raise
+    record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+    record.note(facts={**facts, "after": asdict(_inputs(work))})
+
+
+def _line(work: Work, run_id: str, columns: Sequence[str]) -> push.Line:
+    return push.Line(
+        sender=work.prepared.destination,
+        session=work.session,
+        target=work.target,
+        ledger=Unjournaled() if work.whole else work.house.journal,
+        run_id=run_id,
+        refusals=work.house.state.run(run_id) / "refused",
+        limits=work.prepared.description.limits,
+        columns=tuple(columns),
+        settle_for=work.prepared.job.limits.settle,
+        stopped=work.orders.stopped,
+        sent=work.watch.sent,
+    )
+
+
+def _send_whole(work: Work, plan: Plan, line: push.Line) -> None:
+    """All accepted rows at once; unless they are there already, they are written on their way."""
+    work.watch.sending(plan.counts.sent)
+    if plan.rows is None:
+        push.send(line, read_batches(plan.accepted), "add")
+    else:
+        push.send(line, work.engine.passing(plan.rows, plan.accepted), "add")
+        if plan.counts.added == plan.counts.sent:
+            all_added(plan.folder, plan.counts.sent)
+    push.settle(line)
+
+
+def _send_changes(work: Work, plan: Plan, line: push.Line) -> None:
+    work.watch.sending(plan.counts.sent + plan.counts.removed)
+    lost = 0
+    # Removals wait until every addition has its answer: a person must not fall between two lists.
+    first: tuple[Operation, ...] = ("add",) if plan.mode == "full" else ("add", "update")
+    last: tuple[Operation, ...] = ("remove",)
+    for operations in (first, last):
+        for operation in operations:
+            path = plan.sent_file(operation) if operation != "remove" else plan.changes("remove")
+            if path.exists():
+                push.send(line, read_batches(path), operation)
+        lost += push.settle(line)
+    if lost:
+        raise DestinationError(
+            f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
+            hint="run the job again: they are planned again",
+        )
+    if plan.counts.sent or plan.counts.removed:
+        work.prepared.destination.finish(work.session, work.target)
+
+
+def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Counts:
+    """Fold what the destination confirmed into the snapshot; answers what the run comes to."""
+    before, engine = snapshots.read_snapshot(work.place), work.engine
+    run_id, columns, counts = plan.folder.name, plan.columns, plan.counts
+    done = [batch for batch in batches if batch.state == "done"]
+    planned = plan.counts.sent + plan.counts.removed
+    complete = sum(batch.rows for batch in done if not batch.refused) == planned
+    if complete and (work.whole or (before is None and done)):
+        snapshots.adopt(plan.accepted, plan.counts.sent, columns, work.place, run_id)
+    elif batches:
+        confirmed = outcome.confirm(plan, done, engine)
+        counts = outcome.count(plan, confirmed, batches, engine)
+        if done:
+            kept = None if work.whole else before
+            snapshots.fold(kept, confirmed, columns, engine, work.place, run_id)
+    elif planned:
+        counts = counts_before_sending(counts)
+    if not work.whole:
+        work.house.journal.mark_folded(run_id)
+    return counts
+
+
+def _recover(work: Work) -> None:
+    """Take up what earlier runs left open: ask for their answers, and remember what was confirmed.
+
+    After a crash there is no other way in than this one.
+    """
+    journal, state = work.house.journal, work.house.state
+    for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
+        work.watch.stage("settling", earlier.run_id)
+        facts = earlier.facts
+        columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
+        plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)
+        push.resume(
+            _line(work, earlier.run_id, columns),
+            journal.batches(earlier.run_id),
+            lambda batch, plan=plan: read_rows(  # type: ignore[misc]
+                plan.sent_file(batch.operation), batch.first_row, batch.rows
+            ),
+        )
+        counts = _remember(work, plan, journal.batches(earlier.run_id))
+        journal.note_run(earlier.run_id, counts=counts.as_dict())
+        if earlier.finished_at is None:
+            journal.interrupt(earlier.run_id)
+
+
+def _unsettled(work: Work) -> Any:
+    """The keys of which nobody can say yet whether an earlier run delivered them."""
+    if work.whole:
+        return None
+    journal, frames = work.house.journal, []
+    for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
+        folder, facts = work.house.state.run(earlier.run_id), earlier.facts
+        plan = Plan(folder, facts["mode"], tuple(facts["columns"]), Counts())
+        for batch in journal.batches(earlier.run_id):
+            if batch.state in ("intended", "pending", "unknown"):
+                rows = outcome.rows_of(plan, batch.operation, [batch], work.engine)
+                frames.append(rows.select(KEY))
+    return work.engine.hold(nw.concat(frames)) if frames else None
 
 
 def _meanwhile(*modules: str) -> None:
@@ -261,130 +331,3 @@ def _meanwhile(*modules: str) -> None:
             import_module(module)
 
     Thread(target=load, daemon=True).start()
-
-
-def _guard(work: Work, orders: Orders) -> None:
-    delivered_before = work.snapshot.rows if work.snapshot else 0
-    limits = work.prepared.description.limits
-    check_guards(work.plan.counts, delivered_before, work.prepared.job, limits, orders.allowed)
-
-
-def _deliver(work: Work, house: House, orders: Orders, watch: Watch, so_far: _Progress) -> None:
-    """Send the plan, wait for the answers, remember what was confirmed, however it ends."""
-    whole = work.prepared.description.whole
-    ledger: push.Ledger = push.Unjournaled() if whole else house.journal
-    try:
-        if whole:
-            # Nothing of it shows before `finish`, so that is what has to be known of before.
-            _send_whole(work, _line(work, ledger, orders, watch))
-            so_far.begin()
-        else:
-            so_far.begin()
-            _send(work, _line(work, ledger, orders, watch))
-        work.prepared.destination.finish(work.session, work.target)
-    except ExportkitError:
-        # A whole destination shows nothing before `finish`: nothing was delivered.
-        batches = [] if whole else ledger.batches(work.folder.name)
-        so_far.counts = _remember(work, batches)
-        raise
-    so_far.counts = _remember(work, ledger.batches(work.folder.name))
-
-
-def _line(work: Work, ledger: push.Ledger, orders: Orders, watch: Watch) -> push.Line:
-    plan, prepared = work.plan, work.prepared
-    watch.sending(plan.counts.sent + plan.counts.removed)
-    return push.Line(
-        sender=prepared.destination,
-        session=work.session,
-        target=work.target,
-        ledger=ledger,
-        run_id=work.folder.name,
-        refusals=work.folder / "refused",
-        limits=prepared.description.limits,
-        columns=plan.columns,
-        settle_for=prepared.job.limits.settle,
-        stopped=orders.stopped,
-        sent=watch.sent,
-    )
-
-
-def _send_whole(work: Work, line: push.Line) -> None:
-    """All accepted rows at once; they are written down on their way."""
-    push.send(line, work.engine.passing(work.plan.rows, work.plan.accepted), "add")
-    if work.snapshot is None:
-        all_added(work.folder, work.plan.counts.sent)
-    push.settle(line)
-
-
-def _send(work: Work, line: push.Line) -> None:
-    plan, lost = work.plan, 0
-    # Removals wait until every addition has its answer: a person must not fall between two lists.
-    for operations in (("add", "update"), ("remove",)):
-        for operation in operations:
-            path = outcome.sent_file(work.folder, plan.mode, operation)
-            if path.exists() and not (plan.mode == "full" and operation != "add"):
-                push.send(line, read_batches(path), operation)
-        lost += push.settle(line)
-    if lost:
-        raise DestinationError(
-            f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
-            hint="run the job again: they are planned again",
-        )
-
-
-def _remember(work: Work, batches: Sequence[JournaledBatch]) -> Counts:
-    """Fold what the destination confirmed into the snapshot; answers the final counts."""
-    plan, run_id, folder = work.plan, work.folder.name, work.snapshot_folder
-    whole = work.prepared.description.whole
-    taken = sum(b.rows for b in batches if b.state == "done" and not b.refused)
-    if taken == plan.counts.sent + plan.counts.removed and (work.snapshot is None or whole):
-        snapshots.adopt(plan.accepted, plan.counts.sent, plan.columns, folder, run_id)
-        return plan.counts
-    confirmed = outcome.confirm(work.folder, plan.mode, plan.columns, batches, work.engine)
-    if batches:
-        before = None if whole else work.snapshot
-        snapshots.fold(before, confirmed, plan.columns, work.engine, folder, run_id)
-    return outcome.count(plan.counts, confirmed, work.folder, plan.mode, batches, work.engine)
-
-
-def sample(work: Work, rows: int = 10) -> list[dict[str, Any]]:
-    """The first few changes of a plan, column by column: operation, key, column, before, after."""
-    changes: list[dict[str, Any]] = []
-    for operation in ("add", "update", "remove"):
-        path = work.plan.changes(operation)
-        if path.exists():
-            found = next(read_batches(path, rows)).to_pylist()
-            changes += [_change(operation, row, work.plan.columns) for row in found]
-    return changes[: 3 * rows]
-
-
-def _change(operation: str, row: dict[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    before = {name: row.get(WAS + name) for name in columns} if operation == "update" else {}
-    after = {name: row[name] for name in columns}
-    changed = [name for name in columns if before.get(name) != after[name]]
-    return {
-        "operation": operation,
-        "key": row[KEY],
-        "changes": {name: {"before": before.get(name), "after": after[name]} for name in changed},
-    }
-
-
-def _reasons(work: Work) -> list[dict[str, Any]]:
-    return [
-        {"column": reason.column, "reason": reason.reason, "rows": reason.rows}
-        for reason in work.plan.reasons
-    ]
-
-
-def _snapshot_folder(state: StateFolder, prepared: Prepared, target: Target) -> Path:
-    identity = target.catalogue.identity or dict(prepared.job.destination)
-    return state.snapshot(prepared.job.name, [prepared.connection.type, identity])
-
-
-def new_run_id(job: str) -> str:
-    """A name for a run: sorts by time, says the job, and is not taken."""
-    return f"{_now():%Y%m%dT%H%M%S}-{job}-{secrets.token_hex(3)}"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exportkit.records import Operation
 
-BatchState = Literal["intended", "pending", "done", "not_taken", "unknown"]
-"""`intended`: the call may have left; `pending`: a receipt waits; `unknown`: nobody can say."""
+BatchState = Literal["intended", "pending", "done", "folded", "not_taken", "unknown"]
+"""`intended`: the call may have left; `pending`: a receipt waits; `unknown`: nobody can say;
+`folded`: done, and in the snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +28,35 @@ class JournaledBatch:
     receipt: str | None = None
     refused: int = 0
     intended_at: str = ""
+
+
+class Unjournaled:
+    """The ledger of a destination that is a whole: nothing of it shows before `finish`, so no
+    batch has to be known after a crash."""
+
+    def __init__(self) -> None:
+        self._batches: dict[str, JournaledBatch] = {}
+
+    def intend(
+        self, batch_id: str, run_id: str, operation: Operation, first_row: int, rows: int
+    ) -> None:
+        """Remember the batch for this run."""
+        self._batches[batch_id] = JournaledBatch(
+            batch_id, run_id, operation, first_row, rows, "intended"
+        )
+
+    def answer(
+        self,
+        batch_id: str,
+        state: BatchState,
+        *,
+        receipt: str | None = None,
+        refused: int = 0,
+    ) -> None:
+        """Remember the answer for this run."""
+        batch = self._batches[batch_id]
+        self._batches[batch_id] = replace(batch, state=state, receipt=receipt, refused=refused)
+
+    def batches(self, run_id: str) -> Sequence[JournaledBatch]:
+        """The batches of the run so far."""
+        return [batch for batch in self._batches.values() if batch.run_id == run_id]

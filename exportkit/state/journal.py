@@ -31,6 +31,7 @@ _runs = sa.Table(
     _metadata,
     sa.Column("run_id", sa.String, primary_key=True),
     sa.Column("job", sa.String, nullable=False, index=True),
+    sa.Column("target", sa.String, nullable=False, default=""),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("started_at", sa.String, nullable=False),
     sa.Column("finished_at", sa.String),
@@ -38,6 +39,7 @@ _runs = sa.Table(
     sa.Column("error", sa.JSON),
     sa.Column("reasons", sa.JSON, nullable=False),
     sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("folded", sa.Boolean, nullable=False, default=True),
 )
 _batches = sa.Table(
     "batches",
@@ -79,6 +81,8 @@ class JournaledRun:
     error: Failure | None
     reasons: tuple[Mapping[str, Any], ...]
     facts: Mapping[str, Any]
+    target: str = ""
+    folded: bool = True
 
     @property
     def run(self) -> Run:
@@ -101,16 +105,27 @@ class Journal:
         self._engine = engine
         self._path = path
 
-    def begin_run(self, run_id: str, job: str, started_at: datetime, facts: object) -> None:
-        """Record that a run has begun."""
+    def begin_run(
+        self,
+        run_id: str,
+        job: str,
+        started_at: datetime,
+        *,
+        target: str = "",
+        facts: Mapping[str, Any] | None = None,
+        folded: bool = True,
+    ) -> None:
+        """Record that a run has begun. One that is not `folded` has to be taken up if it dies."""
         row = {
             "run_id": run_id,
             "job": job,
+            "target": target,
             "status": "running",
             "started_at": _text(started_at),
             "counts": {},
             "reasons": [],
-            "facts": facts,
+            "facts": dict(facts or {}),
+            "folded": folded,
         }
         self._write(sa.insert(_runs).values(**row))
 
@@ -118,15 +133,15 @@ class Journal:
         """Record what became known about a run: its counts, reasons or facts."""
         self._write(sa.update(_runs).where(_runs.c.run_id == run_id).values(**columns))
 
-    def end_run(self, run: Run) -> None:
-        """Record how a run ended."""
-        error = run.as_dict()["error"]
+    def end_run(self, run: Run, **columns: object) -> None:
+        """Record how a run ended, and what else is to be noted of it."""
         self.note_run(
             run.run_id,
             status=run.status,
             finished_at=_text(run.finished_at),
             counts=run.counts.as_dict(),
-            error=error,
+            error=run.as_dict()["error"],
+            **columns,
         )
 
     def runs(self, job: str | None = None, limit: int | None = None) -> list[JournaledRun]:
@@ -135,6 +150,13 @@ class Journal:
         if job is not None:
             query = query.where(_runs.c.job == job)
         return [_run(row) for row in self._read(query.limit(limit))]
+
+    def open_runs(self, job: str, target: str) -> list[JournaledRun]:
+        """Runs to this target whose answers are not in its snapshot yet, the earliest first."""
+        query = sa.select(_runs).where(
+            _runs.c.job == job, _runs.c.target == target, _runs.c.folded.is_(False)
+        )
+        return [_run(row) for row in self._read(query.order_by(_runs.c.started_at, _runs.c.run_id))]
 
     def run(self, run_id: str) -> JournaledRun | None:
         """One run, or None."""
@@ -172,6 +194,23 @@ class Journal:
                 answered_at=_text(datetime.now(UTC)),
             )
         )
+
+    def mark_folded(self, run_id: str) -> None:
+        """Record that what is done of a run is in the snapshot, and whether anything is open."""
+        mine = _batches.c.run_id == run_id
+        still = sa.select(_batches.c.batch_id).where(
+            mine, _batches.c.state.in_(("intended", "pending", "unknown"))
+        )
+        fold = sa.update(_batches).where(mine, _batches.c.state == "done").values(state="folded")
+        close = sa.update(_runs).where(_runs.c.run_id == run_id, ~sa.exists(still))
+        with self._explained(), self._engine.begin() as connection:
+            connection.execute(fold)
+            connection.execute(close.values(folded=True))
+
+    def interrupt(self, run_id: str) -> None:
+        """Record that a run died: when, nobody knows; a later one has taken it up."""
+        now = _text(datetime.now(UTC))
+        self.note_run(run_id, status="interrupted", finished_at=now)
 
     def batches(self, run_id: str) -> list[JournaledBatch]:
         """The batches of a run, in the order in which they were handed over."""
@@ -278,6 +317,8 @@ def _run(row: Any) -> JournaledRun:
         Failure(**row.error) if row.error else None,
         tuple(row.reasons),
         row.facts,
+        row.target,
+        row.folded,
     )
 
 

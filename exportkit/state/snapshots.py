@@ -75,6 +75,16 @@ def read_snapshot(folder: Path) -> Snapshot | None:
         raise _damaged(folder) from None
 
 
+def others(folder: Path) -> list[Snapshot]:
+    """The snapshots that other jobs have of the same target."""
+    found = [
+        read_snapshot(other / folder.name)
+        for other in sorted(folder.parent.parent.glob("*"))
+        if other != folder.parent
+    ]
+    return [snapshot for snapshot in found if snapshot is not None]
+
+
 def fold(
     before: Snapshot | None,
     confirmed: Confirmed,

@@ -1,0 +1,92 @@
+"""A run's surroundings: who looks on, what was ordered, what is open, and a plan to look at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from exportkit.pipeline.handover import Allowed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from exportkit.engines.duckdb import DuckEngine
+    from exportkit.engines.sources import OpenSource
+    from exportkit.pipeline.handover import Mapping, Plan
+    from exportkit.pipeline.prepare import Prepared
+    from exportkit.records import Target
+    from exportkit.state.house import House
+
+
+class Watch(Protocol):
+    """Who looks on: told of each stage, and of rows on their way."""
+
+    def stage(self, name: str, detail: str = "") -> None: ...
+    def sending(self, rows: int) -> None: ...
+    def sent(self, rows: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How this run differs from what the job says, and how it hears that it shall stop."""
+
+    full: bool = False
+    retry_refused: bool = False
+    plan_id: str | None = None
+    allowed: Allowed = field(default_factory=Allowed)
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A run in the middle: the source and the session open, the target known."""
+
+    prepared: Prepared
+    house: House
+    orders: Orders
+    watch: Watch
+    run_id: str
+    opened: OpenSource
+    engine: DuckEngine
+    session: Any
+    target: Target
+    mapping: Mapping
+    place: Path
+
+    @property
+    def whole(self) -> bool:
+        """Whether the destination is replaced as one, so that nothing shows before `finish`."""
+        return self.prepared.description.whole
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this run."""
+        return self.house.state.run(self.run_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan to look at. `sample` holds personal data: the first changes, column by column."""
+
+    job: str
+    target: str
+    plan: Plan
+    sample: list[dict[str, Any]]
+
+    @property
+    def plan_id(self) -> str:
+        """The name by which `run --plan-id` applies it."""
+        return self.plan.folder.name
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as `plan --json` shows it, without the sample."""
+        return {
+            "plan_id": self.plan_id,
+            "job": self.job,
+            "mode": self.plan.mode,
+            "target": self.target,
+            "counts": self.plan.counts.as_dict(),
+            "changed_columns": dict(self.plan.changed_columns),
+            "reasons": [asdict(reason) for reason in self.plan.reasons],
+        }

@@ -1,0 +1,40 @@
+"""What outlives a run, opened: the state folder, its journal, its locks."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from exportkit.state.locks import held
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from exportkit.state.folder import StateFolder
+    from exportkit.state.journal import Journal
+
+
+class House:
+    """A state folder in use. The journal, whose library loads slowly, opens when it is needed."""
+
+    def __init__(self, state: StateFolder) -> None:
+        self.state = state
+        self._opened = ExitStack()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._opened.close()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The open journal. Raises JournalError where it cannot be opened."""
+        from exportkit.state.journal import open_journal
+
+        return self._opened.enter_context(open_journal(self.state.journal))
+
+    def lock(self, job: str) -> AbstractContextManager[None]:
+        """One run of a job at a time. Raises BusyError, at once, if another process runs it."""
+        return held(self.state.locks / f"{job}.lock", f"job '{job}'")
