@@ -33,6 +33,9 @@ _DIRECTIVES = {
 }
 
 
+_TOKEN = re.compile(r"%%|%[dmYyHMS]|[^%]", re.DOTALL)
+
+
 def trim(text: nw.Expr) -> nw.Expr:
     """Without white space at both ends."""
     # Most values have none, and asking is four times cheaper than trimming.
@@ -99,17 +102,20 @@ def _two_digits(text: nw.Expr) -> nw.Expr:
 
 def _pieces(pattern: str) -> list[tuple[str, str]]:
     """The pattern as (directive or "", regular expression) in order."""
-    tokens = re.findall(r"%[dmYyHMS]|[^%]", pattern)
+    tokens = [("", "%") if token == "%%" else _token(token) for token in _TOKEN.findall(pattern)]
+    names = ["", *(name for name, _ in tokens), ""]
     pieces = []
-    for at, token in enumerate(tokens):
-        if not token.startswith("%"):
-            pieces.append(("", re.escape(token)))
+    for before, (name, literal), after in zip(names, tokens, names[2:], strict=False):
+        if not name:
+            pieces.append(("", re.escape(literal)))
             continue
-        separated = at + 1 == len(tokens) or not tokens[at + 1].startswith("%")
-        loose, fixed = _DIRECTIVES[token[1]]
-        alone = separated and (at == 0 or not tokens[at - 1].startswith("%"))
-        pieces.append((token[1], loose if alone else fixed))
+        loose, fixed = _DIRECTIVES[name]
+        pieces.append((name, fixed if before or after else loose))
     return pieces
+
+
+def _token(token: str) -> tuple[str, str]:
+    return (token[1], "") if token.startswith("%") else ("", token)
 
 
 TRANSFORMS: dict[str, Callable[..., nw.Expr]] = {
