@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exportkit import Limits
+from exportkit.engines.frames import KEY
+from exportkit.engines.parquet import read_batches
+from exportkit.state.journal import open_journal
+from exportkit.state.snapshots import read_snapshot
 from exportkit.testing import Difference, Ended, Instant, Runner, compare, in_doubt, install_faults
 
 if TYPE_CHECKING:
@@ -87,34 +91,54 @@ class Trial:
 
     def kill(self, instant: Instant) -> bool:
         """Was the run killed at the instant, before it could end?"""
-        ended = self.runner.run_and_kill(instant)
-        return self._killed(ended)
+        return self.was_killed(self.runner.run_and_kill(instant))
 
     def dies(self) -> None:
         """A run that must be killed by a rule."""
         ended = self.runner.run()
-        assert self._killed(ended), f"{ended.stdout}\n{ended.stderr}"
+        assert self.was_killed(ended), f"{ended.stdout}\n{ended.stderr}"
 
     def difference(self) -> Difference:
         with self.runner.ledger() as disturbed, self.twin.ledger() as twin:
             return compare(disturbed, twin)
+
+    def remembered(self) -> dict[str, dict[str, str]]:
+        """Whom the snapshot holds, by key, with the values that were last confirmed."""
+        (place,) = (self.runner.workspace / ".exportkit" / "snapshots" / "letter").iterdir()
+        snapshot = read_snapshot(place)
+        assert snapshot
+        rows = [row for read in read_batches(snapshot.delivered) for row in read.to_pylist()]
+        return {row.pop(KEY): row for row in rows}
+
+    def members(self) -> dict[str, Any]:
+        """Whom the destination holds, by key, with the values that it was last given."""
+        with self.runner.ledger() as ledger:
+            return ledger.members("everybody")
+
+    def unfinished(self) -> list[str]:
+        """The runs of which the journal does not know the end, or not what was delivered."""
+        with open_journal(self.runner.workspace / ".exportkit" / "journal.sqlite") as journal:
+            (place,) = (self.runner.workspace / ".exportkit" / "snapshots" / "letter").iterdir()
+            still = journal.open_runs("letter", place.name)
+            endless = [run for run in journal.runs("letter") if run.finished_at is None]
+        return [run.run_id for run in (*still, *endless)]
 
     def doubtful(self) -> set[str]:
         """The keys that were taken in the last batches of the killed runs."""
         with self.runner.ledger() as ledger:
             return {row.key for row in in_doubt(ledger, self.killed)}
 
-    def _killed(self, ended: Ended) -> bool:
+    def was_killed(self, ended: Ended) -> bool:
+        """Did this run, begun for the trial, end by SIGKILL? Remembers it if so."""
         if ended.code == -signal.SIGKILL:
             self.killed.append(ended.pid)
         return ended.code == -signal.SIGKILL
 
 
-def and_then_nothing(trial: Trial) -> None:
-    """After all of it the snapshot is what the destination has: a run has nothing to send."""
-    counts = undisturbed(trial.runner)
-    assert counts["unchanged"] == counts["selected"] == trial.number
-    assert counts["sent"] == counts["removed"] == 0
+def settled(trial: Trial) -> None:
+    """After all of it the snapshot holds what the destination holds, and no run is open."""
+    assert trial.remembered() == trial.members()
+    assert trial.unfinished() == []
 
 
 @pytest.fixture(scope="session")
@@ -137,10 +161,12 @@ def twins(
     """Workspaces where a job went through generations undisturbed; one of each kind."""
 
     @cache
-    def twin(mode: str, number: int, generations: int, receipts: bool) -> Runner:
+    def twin(
+        mode: str, number: int, generations: int, receipts: bool, refuse: tuple[str, ...]
+    ) -> Runner:
         folder = tmp_path_factory.mktemp("twin") / "workspace"
         make_workspace(folder, mode)
-        write_connection(folder, receipts=receipts)
+        write_connection(folder, receipts=receipts, refuse=list(refuse))
         runner = Runner(folder, sites(), "letter")
         for generation in range(generations):
             write_people(folder, number, generation)
@@ -164,16 +190,16 @@ def trial(tmp_path: Path, sites: Callable[..., Path], twins: Callable[..., Runne
         without: Sequence[str] = (),
         begun: bool = False,
         receipts: bool = False,
-        **options: Any,
+        refuse: Sequence[str] = (),
     ) -> Trial:
-        folder, options = tmp_path / "workspace", {"receipts": receipts, **options}
+        folder, options = tmp_path / "workspace", {"receipts": receipts, "refuse": list(refuse)}
         if begun:
-            twins(mode, number, 1, receipts).twin(folder)
+            twins(mode, number, 1, receipts, tuple(refuse)).twin(folder)
             write_people(folder, number, 1)
         else:
             make_workspace(folder, mode)
         write_connection(folder, **options)
         runner = Runner(folder, sites(*without), "letter")
-        return Trial(runner, twins(mode, number, 2, False), options, number)
+        return Trial(runner, twins(mode, number, 2, False, tuple(refuse)), options, number)
 
     return make
