@@ -291,6 +291,8 @@ def _recover(work: Work) -> None:
 
     After a crash there is no other way in than this one.
     """
+    if work.whole:
+        return
     journal, state = work.house.journal, work.house.state
     for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
         work.watch.stage("settling", earlier.run_id)
