@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedIOBase
     from pathlib import Path
     from types import TracebackType
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 class Draft:
     """A file in the making beside the one that it will replace, which stays until `commit`.
 
-    Write to `file` (binary). As a context manager it discards what was not committed; what a
-    killed process left behind is discarded by the next draft of the same file. Several drafts of
-    one file do not disturb each other: the last to commit stays. Folders are made if need be.
-    Raises OSError.
+    Write bytes to `file`, or put something there that writes into it (a `GzipFile`): it is closed
+    first. As a context manager this discards what was not committed; what a killed process left
+    behind is discarded by the next draft of the same file. Several drafts of one file do not
+    disturb each other: the last to commit stays. Folders are made if need be. Raises OSError.
     """
 
     def __init__(self, path: Path, mode: int = 0o600) -> None:
@@ -27,8 +28,9 @@ class Draft:
         self._path = path
         self._mode = mode
         self._draft, descriptor = _new_draft(path)
-        self.file: BinaryIO = os.fdopen(descriptor, "wb")
-        # Shares the lock, and keeps it when `file` is closed: the draft is in use until the end.
+        self._own = os.fdopen(descriptor, "wb")
+        self.file: BufferedIOBase = self._own
+        # Shares the lock, and keeps it when the file is closed: the draft is in use until the end.
         self._hold = os.fdopen(os.dup(descriptor), "wb", buffering=0)
 
     def commit(self) -> None:
@@ -36,7 +38,7 @@ class Draft:
 
         A reader, or a crash, meets the old file or the new one, nothing else.
         """
-        self.file.close()
+        self._close()
         os.fchmod(self._hold.fileno(), self._mode)
         os.fsync(self._hold.fileno())
         self._draft.replace(self._path)
@@ -53,9 +55,15 @@ class Draft:
         traceback: TracebackType | None,
     ) -> None:
         with suppress(OSError):  # the disk may be full, but this is not wanted any more
-            self.file.close()
+            self._close()
         self._draft.unlink(missing_ok=True)
         self._hold.close()
+
+    def _close(self) -> None:
+        try:
+            self.file.close()
+        finally:
+            self._own.close()
 
 
 def synced(path: Path) -> None:

@@ -177,7 +177,7 @@ class OpenSource:
             except duckdb.BinderException:
                 if not self._is_untyped():
                     raise
-                counts = [0] * len(names)
+                counts = (0,) * len(names)
         return dict(zip(names, counts, strict=True))
 
     def select(

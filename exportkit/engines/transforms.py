@@ -43,6 +43,11 @@ def trim(text: nw.Expr) -> nw.Expr:
     return nw.when(edged).then(text.str.strip_chars(WHITE_SPACE)).otherwise(text)
 
 
+def is_blank(text: nw.Expr) -> nw.Expr:
+    """True where there is nothing but white space, or nothing at all."""
+    return text.is_null() | ~text.str.contains(f"[^{WHITE_SPACE}]")
+
+
 def collapse(text: nw.Expr) -> nw.Expr:
     """Each run of white space as one blank, none at the ends."""
     return trim(text.str.replace_all(f"[{WHITE_SPACE}]+", " "))
@@ -102,7 +107,7 @@ def _two_digits(text: nw.Expr) -> nw.Expr:
 
 def _pieces(pattern: str) -> list[tuple[str, str]]:
     """The pattern as (directive or "", regular expression) in order."""
-    tokens = [("", "%") if token == "%%" else _token(token) for token in _TOKEN.findall(pattern)]
+    tokens = [("", "%") if found == "%%" else _token(found) for found in _TOKEN.findall(pattern)]
     names = ["", *(name for name, _ in tokens), ""]
     pieces = []
     for before, (name, literal), after in zip(names, tokens, names[2:], strict=False):

@@ -130,7 +130,9 @@ def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> tuple[Fram
         .unique(subset=[KEY], keep="any")
     )
     alone = rows.join(repeated, on=KEY, how="anti")
-    return nw.concat([alone, winners.select(alone.collect_schema().names())]), duplicates
+    # Held: a join and a union are too dear to be computed again for each use.
+    both = nw.concat([alone, winners.select(alone.collect_schema().names())])
+    return engine.hold(both.select(KEY, *rules.columns)), duplicates
 
 
 def _order(columns: Sequence[str]) -> nw.Expr:

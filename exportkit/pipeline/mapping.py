@@ -14,7 +14,7 @@ import narwhals as nw
 
 from exportkit.engines import kinds
 from exportkit.engines.frames import FAULT, KEY, PREFER, SOURCE_KEY, SUPPRESSED, Engine, collect
-from exportkit.engines.transforms import TRANSFORMS, trim
+from exportkit.engines.transforms import TRANSFORMS, is_blank
 from exportkit.errors import JobError
 from exportkit.pipeline.handover import Mapping
 from exportkit.records import Check, Column, FieldMapping, MappedField, Target
@@ -63,10 +63,17 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
     fields = [_value(rule).alias(rule.field) for rule in job.fields]
     columns = [_shaped(column).alias(column.name) for column in mapping.columns]
     failing = [*_failing(mapping.columns, mapping.key), *_waiting(mapping.columns)]
+    named = [column.name for column in mapping.columns]
+    verdicts = [
+        kinds.verdict(nw.col(column.name)).alias(_VERDICT + column.name)
+        for column in mapping.columns
+        if column.kind == "email"
+    ]
     return (
         frame.select(*fields, *carried)
         .select(*columns, *carried)
-        .with_columns(_first(failing).alias(FAULT))
+        .with_columns(*verdicts)
+        .select(*named, *carried, _first(failing).alias(FAULT))
     )
 
 
@@ -96,7 +103,8 @@ def decide_addresses(
         asked = collect(still_open.filter(fault == number).select(check.column).unique())
         refused = kinds.not_addresses(asked[check.column].to_pylist())
         later = [
-            (other, kinds.undecided(nw.col(other.column))) for other in mapping.checks[number + 1 :]
+            (other, kinds.verdict(nw.col(other.column)) == kinds.UNDECIDED)
+            for other in mapping.checks[number + 1 :]
         ]
         verdict = _first(later, start=number + 1) if later else nw.lit(None, dtype=nw.Int16)
         known_bad = engine.table(_refusals(check.column, refused))
@@ -115,6 +123,7 @@ def decide_addresses(
 
 
 _REFUSED = "exportkit_refused"
+_VERDICT = "exportkit_verdict_"
 
 
 def _refusals(column: str, values: list[str]) -> Any:
@@ -189,16 +198,16 @@ def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
     """Each check with the expression that is true where a row fails it."""
     failing: list[Failing] = []
     if key is None:
-        carried = nw.col(SOURCE_KEY)
-        blank = carried.is_null() | (trim(carried) == "")
-        failing.append((Check(SOURCE_KEY, "no key"), blank))
+        failing.append((Check(SOURCE_KEY, "no key"), is_blank(nw.col(SOURCE_KEY))))
     for column in columns:
         value = nw.col(column.name)
         if column.name == key:
-            failing.append((Check(column.name, "missing"), value.is_null() | (trim(value) == "")))
+            failing.append((Check(column.name, "missing"), is_blank(value)))
         elif column.required:
             failing.append((Check(column.name, "missing"), value.is_null()))
         unfit = kinds.unfit(value, column.kind)
+        if column.kind == "email":
+            unfit = nw.col(_VERDICT + column.name) == kinds.UNFIT
         if unfit is not None:
             failing.append((Check(column.name, kinds.REASONS[column.kind]), unfit))
         if column.max_length is not None and column.on_too_long == "reject":
@@ -209,7 +218,7 @@ def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
 
 def _waiting(columns: Sequence[Column]) -> list[Failing]:
     return [
-        (Check(c.name, kinds.REASONS["email"]), kinds.undecided(nw.col(c.name)))
+        (Check(c.name, kinds.REASONS["email"]), nw.col(_VERDICT + c.name) == kinds.UNDECIDED)
         for c in columns
         if c.kind == "email"
     ]

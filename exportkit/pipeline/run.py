@@ -131,7 +131,7 @@ def _planned(work: Work, *, streams: bool = False) -> Plan:
     work.watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
     profiles = read_profiles(job, work.prepared.source, work.opened)
     # The engine works without Python's lock: what comes next is imported meanwhile.
-    _meanwhile("pyarrow.parquet", "pyarrow.compute")
+    _meanwhile("pyarrow.parquet", "pyarrow.compute", "email_validator")
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     _meanwhile("exportkit.state.journal")
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
