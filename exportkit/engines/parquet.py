@@ -66,10 +66,10 @@ def passing(
     The file is complete, and synced, when the batches are; one that is not is removed. Raises
     JournalError where it cannot be written.
     """
-    from queue import SimpleQueue
+    from queue import Queue
     from threading import Thread
 
-    queue: SimpleQueue[pa.RecordBatch | None] = SimpleQueue()
+    queue: Queue[pa.RecordBatch | None] = Queue(maxsize=2)
     failed: list[JournalError] = []
 
     def write() -> None:
@@ -77,6 +77,8 @@ def passing(
             write_batches(iter(queue.get, None), schema, path)
         except JournalError as error:
             failed.append(error)
+            while queue.get() is not None:  # whoever puts must not wait for ever
+                pass
 
     thread = Thread(target=write, name="accepted rows")
     thread.start()

@@ -72,7 +72,7 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
     return (
         frame.select(*fields, *carried)
         .select(*columns, *carried)
-        .with_columns(*verdicts)
+        .select(nw.all(), *verdicts)
         .select(*named, *carried, _first(failing).alias(FAULT))
     )
 
