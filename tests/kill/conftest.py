@@ -135,10 +135,10 @@ class Trial:
         return ended.code == -signal.SIGKILL
 
 
-def settled(trial: Trial) -> None:
+def settled(trial: Trial, how: str = "") -> None:
     """After all of it the snapshot holds what the destination holds, and no run is open."""
-    assert trial.remembered() == trial.members()
-    assert trial.unfinished() == []
+    assert trial.remembered() == trial.members(), how
+    assert trial.unfinished() == [], how
 
 
 @pytest.fixture(scope="session")
