@@ -31,9 +31,8 @@ _DIRECTIVES = {
     "M": ("[0-9]{1,2}", "[0-9]{2}"),
     "S": ("[0-9]{1,2}", "[0-9]{2}"),
 }
-
-
-_TOKEN = re.compile(r"%%|%[dmYyHMS]|[^%]", re.DOTALL)
+# A directive, or a character that stands for itself; neither: a doubled percent sign.
+_TOKEN = re.compile(r"%([dmYyHMS])|([^%])|%%")
 
 
 def trim(text: nw.Expr) -> nw.Expr:
@@ -107,20 +106,16 @@ def _two_digits(text: nw.Expr) -> nw.Expr:
 
 def _pieces(pattern: str) -> list[tuple[str, str]]:
     """The pattern as (directive or "", regular expression) in order."""
-    tokens = [("", "%") if found == "%%" else _token(found) for found in _TOKEN.findall(pattern)]
-    names = ["", *(name for name, _ in tokens), ""]
+    found = _TOKEN.findall(pattern)
+    names = ["", *(name for name, _ in found), ""]
     pieces = []
-    for before, (name, literal), after in zip(names, tokens, names[2:], strict=False):
-        if not name:
-            pieces.append(("", re.escape(literal)))
-            continue
-        loose, fixed = _DIRECTIVES[name]
-        pieces.append((name, fixed if before or after else loose))
+    for before, (name, literal), after in zip(names, found, names[2:], strict=False):
+        if name:
+            loose, fixed = _DIRECTIVES[name]
+            pieces.append((name, fixed if before or after else loose))
+        else:
+            pieces.append(("", re.escape(literal or "%")))
     return pieces
-
-
-def _token(token: str) -> tuple[str, str]:
-    return (token[1], "") if token.startswith("%") else ("", token)
 
 
 TRANSFORMS: dict[str, Callable[..., nw.Expr]] = {

@@ -1,0 +1,23 @@
+"""What tests of several rooms need: the default engine on a connection of its own."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from exportkit.engines.duckdb import DuckEngine
+from exportkit.engines.jail import close_jail, open_connection
+from exportkit.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
+    """An engine as a run has it: jailed, so that it opens no file by itself."""
+    with closing(open_connection(tmp_path_factory.mktemp("spill"))) as connection:
+        close_jail(connection, [])
+        yield DuckEngine(connection, lambda error: SourceError(type(error).__name__))
