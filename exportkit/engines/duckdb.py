@@ -56,10 +56,9 @@ class DuckEngine:
     ) -> nw.LazyFrame[Any]:
         """A Parquet file, or some of its rows, held. The jail opens no file: it comes as Arrow."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         rows = parquet.read_batches(path) if ranges is None else parquet.read_ranges(path, ranges)
-        reader = pa.RecordBatchReader.from_batches(pq.read_schema(path), rows)
+        reader = pa.RecordBatchReader.from_batches(parquet.read_schema(path), rows)
         name = next(self._names)
         self._connection.from_arrow(reader).create(name)
         return self._frame(name)

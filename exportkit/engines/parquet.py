@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from exportkit.durable import Draft
 from exportkit.errors import JournalError
 
 if TYPE_CHECKING:
@@ -29,28 +29,26 @@ def ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> int:
-    """Write the batches to a new file of mode 0600, synced to disk; answers how many rows.
+    """Write the batches to a file of mode 0600, synced to disk; answers how many rows.
 
-    Raises JournalError where the file cannot be written (a full disk); nothing is left then.
+    A file that is there already is replaced whole or not at all. Raises JournalError where it
+    cannot be written (a full disk).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     rows = 0
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with Draft(path) as draft:
             # Values hardly repeat, nobody filters these files, few stay: plain is fastest.
             with pq.ParquetWriter(
-                file, schema, compression="none", use_dictionary=False, write_statistics=False
+                draft.file, schema, compression="none", use_dictionary=False, write_statistics=False
             ) as writer:
                 for batch in ahead(batches):
                     writer.write_batch(batch)
                     rows += batch.num_rows
-            file.flush()
-            os.fsync(file.fileno())
+            draft.commit()
     except (OSError, pa.ArrowException) as error:
-        path.unlink(missing_ok=True)
         raise JournalError(
             f"{path} cannot be written: {_reason(error)}",
             hint="free some space or change `state:` in exportkit.yaml, then run again",
@@ -108,10 +106,7 @@ def read_batches(path: Path, rows: int = READ_ROWS) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
             yield from ahead(file.iter_batches(rows))
     except (OSError, pa.ArrowException) as error:
-        raise JournalError(
-            f"{path} cannot be read: {_reason(error)}",
-            hint="it belongs to a run's plan: plan or run the job again",
-        ) from None
+        raise _unreadable(path, error) from None
 
 
 def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
@@ -123,6 +118,17 @@ def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.Re
             if low < high:
                 yield batch.slice(low - first, high - low)
         first += batch.num_rows
+
+
+def read_schema(path: Path) -> pa.Schema:
+    """The file's columns. Raises JournalError if it is damaged or not there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(path)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
 
 
 def read_rows(path: Path, first: int, rows: int) -> pa.RecordBatch:
@@ -143,6 +149,14 @@ def count_rows(path: Path) -> int:
     import pyarrow.parquet as pq
 
     return int(pq.read_metadata(path).num_rows)
+
+
+def _unreadable(path: Path, error: Exception) -> JournalError:
+    return JournalError(
+        f"{path} cannot be read: {_reason(error)}",
+        hint="move the folder that it lies in away (keep it) and run again: if it is a snapshot, "
+        "every row counts as new then",
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -308,8 +308,8 @@ def _recover(work: Work) -> None:
         )
         counts = _remember(work, plan, journal.batches(earlier.run_id))
         journal.note_run(earlier.run_id, counts=counts.as_dict())
-        if earlier.finished_at is None:
-            journal.interrupt(earlier.run_id)
+    for run_id in journal.dead_runs(work.prepared.job.name):
+        journal.interrupt(run_id)
 
 
 def _unsettled(work: Work) -> Any:

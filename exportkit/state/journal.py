@@ -207,6 +207,11 @@ class Journal:
             connection.execute(fold)
             connection.execute(close.values(folded=True))
 
+    def dead_runs(self, job: str) -> list[str]:
+        """Runs of the job without an end: whoever holds its lock knows that they are dead."""
+        query = sa.select(_runs.c.run_id).where(_runs.c.job == job, _runs.c.finished_at.is_(None))
+        return [row.run_id for row in self._read(query)]
+
     def interrupt(self, run_id: str) -> None:
         """Record that a run died: when, nobody knows; a later one has taken it up."""
         now = _text(datetime.now(UTC))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,11 +109,11 @@ def fold(
             still = still.join(keys, on=KEY, how="anti")
         refused.insert(0, still)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"delivered-{run_id}.parquet"
+    path = _new_file(folder, "delivered", run_id)
     rows = engine.write(_joined(delivered, columns), path) if delivered else _none(path, columns)
     refused_path = None
     if refused:
-        refused_path = folder / f"refused-{run_id}.parquet"
+        refused_path = _new_file(folder, "refused", run_id)
         if not engine.write(_joined(refused, [*columns, REASON]), refused_path):
             refused_path = None
     return _publish(Snapshot(folder, run_id, tuple(columns), rows, path, refused_path))
@@ -121,10 +122,14 @@ def fold(
 def adopt(accepted: Path, rows: int, columns: Sequence[str], folder: Path, run_id: str) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"delivered-{run_id}.parquet"
-    path.unlink(missing_ok=True)
+    path = _new_file(folder, "delivered", run_id)
     os.link(accepted, path)
     return _publish(Snapshot(folder, run_id, tuple(columns), rows, path))
+
+
+def _new_file(folder: Path, what: str, run_id: str) -> Path:
+    """A name that no snapshot has used: what counts now stays until the new one counts."""
+    return folder / f"{what}-{run_id}-{secrets.token_hex(3)}.parquet"
 
 
 def _publish(snapshot: Snapshot) -> Snapshot:
