@@ -219,7 +219,8 @@ class Journal:
 
     def batches(self, run_id: str) -> list[JournaledBatch]:
         """The batches of a run, in the order in which they were handed over."""
-        query = sa.select(_batches).where(_batches.c.run_id == run_id).order_by(_batches.c.batch_id)
+        query = sa.select(_batches).where(_batches.c.run_id == run_id)
+        query = query.order_by(_batches.c.intended_at, _batches.c.batch_id)
         return [
             JournaledBatch(
                 row.batch_id,
@@ -280,6 +281,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
         ) from None
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
     sa.event.listen(engine, "connect", _configure)
+    sa.event.listen(engine, "begin", _begin)
     try:
         try:
             _prepare(engine, path)
@@ -291,24 +293,42 @@ def open_journal(path: Path) -> Iterator[Journal]:
 
 
 def _configure(connection: Any, _record: object) -> None:
+    # Left to itself sqlite3 would commit each CREATE TABLE at once; `_begin` begins transactions.
+    connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     # In WAL mode only FULL syncs every commit, and intent has to survive a power loss.
     connection.execute("PRAGMA synchronous=FULL")
 
 
+def _begin(connection: sa.Connection) -> None:
+    alone = connection.get_execution_options().get("alone", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
+
+
 def _prepare(engine: sa.Engine, path: Path) -> None:
-    with engine.begin() as connection:
-        if not sa.inspect(connection).has_table("schema"):
-            _metadata.create_all(connection)
-            connection.execute(sa.insert(_schema).values(version=SCHEMA_VERSION))
-            return
-        version = connection.execute(sa.select(_schema.c.version)).scalar_one()
+    with engine.connect() as connection:
+        version = _version(connection)
+    if version is None:
+        # Somebody else may be making it too; and whoever dies here has to leave nothing half.
+        with engine.connect().execution_options(alone=True) as connection, connection.begin():
+            version = _version(connection)
+            if version is None:
+                _metadata.create_all(connection)
+                connection.execute(sa.insert(_schema).values(version=SCHEMA_VERSION))
+                return
     if version > SCHEMA_VERSION:
         raise JournalError(
             f"the journal {path} was written by a newer exportkit (its version is {version}, "
             f"this one knows up to {SCHEMA_VERSION})",
             hint="install the newer exportkit again",
         )
+
+
+def _version(connection: sa.Connection) -> int | None:
+    if not sa.inspect(connection).has_table("schema"):
+        return None
+    version: int = connection.execute(sa.select(_schema.c.version)).scalar_one()
+    return version
 
 
 def _run(row: Any) -> JournaledRun:

@@ -35,10 +35,11 @@ def held(path: Path, what: str) -> Iterator[None]:
             hint="the user who runs exportkit has to be able to write to the state folder",
         ) from None
     try:
-        holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        _holder(path).write_text(json.dumps(holder), encoding="utf-8")
+        _write_holder(path)
         yield
     finally:
+        # First, so that nobody takes this process for the next holder.
+        _holder(path).unlink(missing_ok=True)
         lock.release()
 
 
@@ -57,21 +58,30 @@ def holder_of(path: Path) -> dict[str, Any] | None:
 
 def _busy(path: Path, what: str) -> BusyError:
     holder = _read_holder(path)
-    since = datetime.fromisoformat(holder["since"]).astimezone() if holder.get("since") else None
+    since = datetime.fromisoformat(holder["since"]).astimezone() if holder else None
     when = f" since {since:%Y-%m-%d %H:%M:%S}" if since else ""
-    who = f" as pid {holder['pid']} on {holder['host']}" if holder.get("pid") else ""
+    who = f" as pid {holder['pid']} on {holder['host']}" if holder else ""
     return BusyError(
         f"skipped: {what} is running{when}{who}",
         hint="nothing was done; it will be done by that run, or run it again afterwards",
     )
 
 
+def _write_holder(path: Path) -> None:
+    holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": _now()}
+    descriptor = os.open(_holder(path), os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(holder, file)
+
+
 def _read_holder(path: Path) -> dict[str, Any]:
+    """Who wrote that the lock is held; nothing where that cannot be read."""
     try:
         answer = json.loads(_holder(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        datetime.fromisoformat(answer["since"])
+        return {name: answer[name] for name in ("pid", "host", "since")}
+    except (OSError, ValueError, TypeError, LookupError):
         return {}
-    return answer if isinstance(answer, dict) else {}
 
 
 def _holder(path: Path) -> Path:
