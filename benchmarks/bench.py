@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cases import MEBIBYTE, Case, cases
+from days import lay_out_days
 from race import Race, race
 
 HERE = Path(__file__).parent
@@ -69,6 +70,7 @@ def lay_out(data: Path, rows: int) -> None:
         sys.exit("the profiles could not be generated")
     shutil.rmtree(data / "workspace", ignore_errors=True)
     shutil.copytree(HERE / "workspace", data / "workspace")
+    lay_out_days(data)
 
 
 def report(results: list[tuple[Case, Race, list[str]]], rows: int, pairs: int) -> str:

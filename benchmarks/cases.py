@@ -75,6 +75,8 @@ def cases(data: Path) -> list[Case]:
         plain(data),
         checked(data, "csv"),
         checked(data, "parquet"),
+        changed(data),
+        unchanged(data),
         Case(
             "help",
             "`exportkit --help`, against an empty Python",
@@ -106,21 +108,77 @@ def plain(data: Path) -> Case:
 
 def checked(data: Path, kind: str) -> Case:
     floor, ours = data / "floor.csv", data / "workspace/out/checked.csv"
+    floor_parquet = (data / "floor-rejections.parquet", data / "floor-accepted.parquet")
 
     def unfair(race: Race) -> str | None:
-        theirs = json.loads(race.floor[-1].printed)
-        counts = json.loads(race.ours[-1].printed)["runs"][0]["counts"]
-        uneven = {name: (n, counts[name]) for name, n in theirs.items() if n != counts[name]}
-        return f"the counts differ: {uneven}" if uneven else differing(floor, ours)
+        return uneven(race) or differing(floor, ours)
 
     return Case(
         f"checked-{kind}",
         f"trimmed, checked, one row an address, from {kind}, against a hand-written script",
-        script("checked.py", data / f"profiles.{kind}", floor, data / "floor-rejections.parquet"),
+        script("checked.py", data / f"profiles.{kind}", floor, *floor_parquet),
         run(data, f"checked-{kind}"),
         Bounds(wall_ratio=1.5, mebibytes=1024),
         unfair,
     )
+
+
+def changed(data: Path) -> Case:
+    """The day after: a snapshot is there, and few profiles differ from it."""
+    day_before, scratch = data / "day-before", data / "floor"
+    return Case(
+        "changed",
+        "checked, compared with the snapshot of the day before, 1.5% changed, sent nowhere",
+        Entry(
+            [sys.executable, HERE / "floors/changed.py", data / "changing.parquet", scratch],
+            [scratch],
+            [(day_before / "floor", scratch)],
+        ),
+        over(data, day_before / "state"),
+        Bounds(wall_ratio=1.5, mebibytes=1024),
+        uneven,
+    )
+
+
+def unchanged(data: Path) -> Case:
+    """The same day again: nothing is read, nothing is sent."""
+
+    def unfair(race: Race) -> str | None:
+        sent = json.loads(race.ours[-1].printed)["runs"][0]["counts"]["sent"]
+        return f"{sent} rows were sent" if sent else None
+
+    return Case(
+        "unchanged",
+        "the same once more, with nothing new, against an empty Python",
+        Entry([sys.executable, "-c", "pass"]),
+        over(data, data / "day-after" / "state"),
+        Bounds(seconds=1.0),
+        unfair,
+    )
+
+
+def over(data: Path, state: Path) -> Entry:
+    """The changing job, over the state that a run before has left."""
+    workspace = data / "workspace"
+    return Entry(
+        sinking(data, workspace, "changed"),
+        [workspace / ".exportkit"],
+        [(state, workspace / ".exportkit")],
+    )
+
+
+def sinking(data: Path, workspace: Path, job: str) -> list[str | Path]:
+    """A run of a job to the sink, which only these processes know."""
+    path = f"PYTHONPATH={data / 'site'}"
+    return ["env", path, EXPORTKIT, "--workspace", workspace, "run", job, "--json"]
+
+
+def uneven(race: Race) -> str | None:
+    """Why the two did not come to the same counts, or nothing if they did."""
+    theirs = json.loads(race.floor[-1].printed)
+    counts = json.loads(race.ours[-1].printed)["runs"][0]["counts"]
+    differing = {name: (n, counts[name]) for name, n in theirs.items() if n != counts[name]}
+    return f"the counts differ: {differing}" if differing else None
 
 
 def script(name: str, source: Path, *results: Path) -> Entry:

@@ -28,10 +28,14 @@ UNIT_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A command, and the files and folders that are deleted before each time it runs."""
+    """A command, and what happens before each time it runs, unmeasured.
+
+    `leftovers` are deleted; of `restored` each first folder is copied to the second.
+    """
 
     command: Sequence[str | Path]
     leftovers: Sequence[Path] = ()
+    restored: Sequence[tuple[Path, Path]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ def measure(entry: Entry) -> Measurement:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+    for origin, folder in entry.restored:
+        shutil.copytree(origin, folder)
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complaints:
         started = time.perf_counter()
         process = subprocess.Popen(entry.command, stdout=printed, stderr=complaints)

@@ -1,6 +1,8 @@
-"""The floor of the checked cases: a careful script by hand. `checked.py SOURCE RESULT REJECTIONS`
+"""The floor of the checked cases, a careful script. `checked.py SOURCE RESULT REJECTIONS KEPT`
 
-SOURCE is CSV or Parquet. Prints how many rows were selected, rejected, duplicates and sent.
+SOURCE is CSV or Parquet. REJECTIONS and KEPT are Parquet: what was rejected and why, and what was
+accepted, so that tomorrow can be compared. Prints how many rows were selected, rejected,
+duplicates and sent.
 """
 
 import json
@@ -12,7 +14,7 @@ BLANKS = r"^[\s\v\x{85}\pZ]+|[\s\v\x{85}\pZ]+\z"
 ADDRESS = r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9]+(-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,}"
 WIDE = r"[\pL\pN_+-]+(\.[\pL\pN_+-]+)*@([\pL\pM\pN]+(-[\pL\pM\pN]+)*\.)+\pL{2,}"
 
-source, result, rejections = sys.argv[1:]
+source, result, rejections, kept = sys.argv[1:]
 
 duckdb.execute(f"""
     CREATE MACRO trimmed(x) AS nullif(regexp_replace(x, '{BLANKS}', '', 'g'), '');
@@ -40,12 +42,13 @@ duckdb.execute(f"""
     COPY (SELECT * FROM mapped WHERE reason IS NOT NULL) TO '{rejections}' (FORMAT parquet)
 """).fetchone()
 
-(sent,) = duckdb.execute(f"""
-    COPY (
-        SELECT email, first_name, last_name, city, country FROM mapped WHERE reason IS NULL
-        QUALIFY row_number() OVER (PARTITION BY email ORDER BY updated_at DESC, customer_id) = 1
-    ) TO '{result}' (FORMAT csv, HEADER)
-""").fetchone()
+duckdb.execute("""
+    CREATE TEMP TABLE accepted AS
+    SELECT email, first_name, last_name, city, country FROM mapped WHERE reason IS NULL
+    QUALIFY row_number() OVER (PARTITION BY email ORDER BY updated_at DESC, customer_id) = 1
+""")
+duckdb.execute(f"COPY accepted TO '{kept}' (FORMAT parquet)")
+(sent,) = duckdb.execute(f"COPY accepted TO '{result}' (FORMAT csv, HEADER)").fetchone()
 
 (selected,) = duckdb.execute("SELECT count(*) FROM mapped").fetchone()
 duplicates = selected - rejected - sent
