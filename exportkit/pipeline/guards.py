@@ -65,7 +65,8 @@ def _exceeds(rows: int, of: int, bound: Bound | None) -> bool:
         return False
     if bound.count is not None:
         return rows > bound.count
-    return bound.share is not None and rows > bound.share * of
+    # Rounded, since 0.29 * 100 is a little less than 29.
+    return bound.share is not None and rows > round(bound.share * of, 6)
 
 
 def _share(rows: int, of: int) -> str:
