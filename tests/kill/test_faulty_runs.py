@@ -44,8 +44,6 @@ MENDED_AT_ONCE = {
     "unavailable": {"do": "raise_before", "error": "unavailable"},
     "cut before": {"do": "raise_before", "error": "outcome_unknown"},
     "cut after": {"do": "raise_after", "error": "outcome_unknown"},
-    "slow": {"do": "slow", "seconds": 0.2},
-    "generator": {"do": "generator"},
 }
 
 

@@ -70,7 +70,7 @@ MIDWAY = [
     ("connect", 2, "kill_after"),
     *(
         (*call, do)
-        for call in [("push", 4), ("push", 5), ("settle", 2), ("settle", 3), ("remove", 1)]
+        for call in [("push", 5), ("settle", 2), ("remove", 1)]
         for do in ("kill_before", "kill_after")
     ),
     ("finish", 2, "kill_before"),
