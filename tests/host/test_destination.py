@@ -18,6 +18,7 @@ from exportkit import (
     Column,
     Connection,
     Delivery,
+    DestinationError,
     FieldMapping,
     Finding,
     JobError,
@@ -201,7 +202,8 @@ FAILING = {
     "CancelledError": "raise __import__('asyncio').CancelledError('ann@example.com')",
     "RecursionError": "push(session, batch)",
     "ConfigError": "raise __import__('exportkit.errors').errors.ConfigError('ann@example.com')",
-    "OSError (No space left on device)": "raise OSError(28, 'ann@example.com')",
+    "OSError (Invalid argument)": "raise OSError(22, 'ann@example.com')",
+    "SSLError": "raise __import__('ssl').SSLError(1, 'ann@example.com')",
     "OSError": "raise OSError('ann@example.com')",
     "ArrowInvalid": "batch.data.cast(__import__('pyarrow').schema([('email', 'int64')]))",
 }
@@ -224,6 +226,52 @@ def test_anything_else_becomes_a_plugin_error_without_its_text(
         logging.getLogger("test").exception("it failed")
     assert "ann@example.com" not in caplog.text
     assert not _mentions(caught.value, "ann@example.com")
+
+
+REFUSED_BY_THE_SYSTEM = [
+    ("ENOSPC", "mill: no space left on device", "make room there"),
+    ("EDQUOT", "mill: disk quota exceeded", "make room there"),
+    ("EFBIG", "mill: file too large", "make room there"),
+    ("EACCES", "mill: permission denied", "has to be able to write there"),
+    ("EPERM", "mill: operation not permitted", "has to be able to write there"),
+    ("EROFS", "mill: read-only file system", "has to be able to write there"),
+    ("ENOTDIR", "mill: not a directory", "choose another path"),
+    ("EISDIR", "mill: is a directory", "choose another path"),
+    ("ENAMETOOLONG", "mill: file name too long", "choose another path"),
+    ("EMFILE", "mill: too many open files", "ulimit -n"),
+    ("EIO", "mill: input/output error", "look after that disk"),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "hint"), REFUSED_BY_THE_SYSTEM)
+def test_what_the_machine_refuses_is_not_the_plugin_s_fault(
+    site: Site, target: Target, batch: Batch, code: str, message: str, hint: str
+) -> None:
+    body = f"raise OSError(__import__('errno').{code}, 'for ann@example.com', '/out/a.csv')"
+    mill = install(site, pushing(body))
+    with pytest.raises(DestinationError) as caught:
+        mill.push({"seen": []}, batch, target)
+    assert type(caught.value) is DestinationError
+    assert caught.value.message == f"{message} (/out/a.csv)"
+    assert hint in str(caught.value.hint)
+    assert not _mentions(caught.value, "ann@example.com")
+
+
+def test_a_refusal_names_no_profile_even_where_the_file_does(
+    site: Site, target: Target, batch: Batch
+) -> None:
+    body = "raise PermissionError(13, 'no', f'/out/{batch.keys[0]}.csv')"
+    mill = install(site, pushing(body))
+    with pytest.raises(DestinationError, match=r"^mill: permission denied") as caught:
+        mill.push({"seen": []}, batch, target)
+    assert not _mentions(caught.value, "ann@example.com")
+
+
+def test_a_real_refusal_names_the_real_file(site: Site, target: Target, batch: Batch) -> None:
+    mill = install(site, pushing("open('/', 'w')"))
+    with pytest.raises(DestinationError) as caught:
+        mill.push({"seen": []}, batch, target)
+    assert caught.value.message == "mill: is a directory (/)"
 
 
 def test_a_keyboard_interrupt_passes(site: Site, target: Target, batch: Batch) -> None:

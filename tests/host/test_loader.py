@@ -248,9 +248,9 @@ def test_an_unknown_type_is_a_complaint_at_its_place(site: Site) -> None:
         site.load().destination("mil", Location("connections/a.yaml", 4, 7, "type"))
     assert str(error.value) == (
         "connections/a.yaml:4:7: type: the destination 'mil' is not installed "
-        "(did you mean 'mill'?)"
+        "(did you mean 'mill'? installed: mill)"
     )
-    with pytest.raises(ConfigError, match="there are: mill"):
+    with pytest.raises(ConfigError, match="installed: mill"):
         site.load().destination("zzz")
 
 
