@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -22,17 +23,23 @@ ARROW_ROWS = 65_536
 class DuckEngine:
     """Frames on one DuckDB connection.
 
-    `explain` turns a failure of the source, met while a frame is computed, into an error of ours.
+    `connect` answers the connection, when it is first needed; `explain` turns a failure of the
+    source, met while a frame is computed, into an error of ours.
     """
 
     def __init__(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        connect: Callable[[], duckdb.DuckDBPyConnection],
         explain: Callable[[duckdb.Error], ExportkitError],
     ) -> None:
-        self._connection = connection
+        self._connect = connect
         self._explain = explain
+        self._held: list[str] = []
         self._names = (f"held_{number}" for number in count(1))
+
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self._connect()
 
     def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The frame computed once, as a table of the in-memory database, which spills."""
@@ -41,6 +48,7 @@ class DuckEngine:
         name = next(self._names)
         try:
             frame.to_native().create(name)
+            self._held.append(name)
         except duckdb.Error as error:
             raise self._explained(error) from None
         return self._frame(name)
@@ -54,13 +62,16 @@ class DuckEngine:
     def load(
         self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
     ) -> nw.LazyFrame[Any]:
-        """A Parquet file, or some of its rows, held. The jail opens no file: it comes as Arrow."""
+        """A Parquet file, or some of its rows. The jail opens no file: Arrow reads it."""
         import pyarrow as pa
 
-        rows = parquet.read_batches(path) if ranges is None else parquet.read_ranges(path, ranges)
-        reader = pa.RecordBatchReader.from_batches(parquet.read_schema(path), rows)
-        name = next(self._names)
-        self._connection.from_arrow(reader).create(name)
+        schema, name = parquet.read_schema(path), next(self._names)
+        if ranges is None:
+            self._connection.register(name, parquet.as_dataset(path))
+        else:
+            rows = parquet.read_ranges(path, ranges)
+            reader = pa.RecordBatchReader.from_batches(schema, rows)
+            self._connection.from_arrow(reader).create(name)
         return self._frame(name)
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
@@ -82,6 +93,12 @@ class DuckEngine:
             yield from parquet.passing(parquet.ahead(reader), reader.schema, path)
         except duckdb.Error as error:
             raise self._explained(error) from None
+
+    def clear(self) -> None:
+        """Forget every held frame: what was taken out of them is in files now."""
+        for name in self._held:
+            self._connection.execute(f"DROP TABLE {name}")
+        self._held.clear()
 
     def _frame(self, name: str) -> nw.LazyFrame[Any]:
         import narwhals as nw

@@ -40,7 +40,7 @@ class Engine(Protocol):
     def load(
         self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
     ) -> nw.LazyFrame[Any]:
-        """A Parquet file that `write` made, or (first row, rows) of it, as a frame that is held."""
+        """A Parquet file that `write` made, or (first row, rows) of it, as a frame."""
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
         """Write the frame as a Parquet file, mode 0600 and synced to disk; answers its rows."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pyarrow as pa
+    import pyarrow.dataset as ds
 
 READ_ROWS = 65_536
 
@@ -129,6 +130,13 @@ def read_schema(path: Path) -> pa.Schema:
         return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
+
+
+def as_dataset(path: Path) -> ds.Dataset:
+    """The file as something that Arrow reads anew, on several threads, each time it is asked."""
+    import pyarrow.dataset as ds
+
+    return ds.dataset(path, format="parquet")
 
 
 def read_rows(path: Path, first: int, rows: int) -> pa.RecordBatch:

@@ -49,7 +49,7 @@ def make_plan(
         unsettled = count_rows(rows.join(before.unsettled, on=KEY, how="semi"))
         rows = engine.hold(rows.join(before.unsettled, on=KEY, how="anti"))
     kept = accepted.kept - unsettled
-    if not streams:
+    if not streams and (before.unsettled is not None or not (folder / "accepted.parquet").exists()):
         engine.write(rows, folder / "accepted.parquet")
     added, updated, refused = kept, 0, 0
     changed: dict[str, int] = {}

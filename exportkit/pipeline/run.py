@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from exportkit.access.consent import require_consent
+from exportkit.engines.desk import open_desk
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.frames import KEY
 from exportkit.engines.parquet import read_batches, read_rows
@@ -22,7 +23,7 @@ from exportkit.errors import ConfigError, DestinationError, ExportkitError, Guar
 from exportkit.pipeline import outcome, push
 from exportkit.pipeline.accept import accept
 from exportkit.pipeline.guards import check_guards
-from exportkit.pipeline.handover import Before, Plan, ReasonCount, Rules
+from exportkit.pipeline.handover import Accepted, Before, Plan, ReasonCount, Rules
 from exportkit.pipeline.mapping import (
     decide_addresses,
     identified,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exportkit.pipeline.prepare import Prepared
-    from exportkit.records import Operation
+    from exportkit.records import Mode, Operation
     from exportkit.state.batches import JournaledBatch
     from exportkit.state.house import House
 
@@ -94,32 +95,32 @@ def working(
         (new_folder(house.state.run(run_id)) / "refused").mkdir(mode=0o700)
     connection = prepared.resolved_connection()
     watch.stage("reading", f"source {job.source}")
-    with open_source(
-        prepared.source, prepared.workspace.root, spill=house.state.run(run_id)
-    ) as opened:
-        complaints = [*opened.complaints(), *column_complaints(job, opened)]
-        if complaints:
+    folder = house.state.run(run_id)
+    with (
+        open_source(prepared.source, prepared.workspace.root, spill=folder) as opened,
+        open_desk(folder) as desk,
+    ):
+        if complaints := [*opened.complaints(), *column_complaints(job, opened)]:
             raise ConfigError(complaints=complaints)
-        engine = DuckEngine(opened.connection, opened.explain)
+        engine = DuckEngine(lambda: opened.connection, opened.explain)
         with prepared.destination.connect(connection) as session:
             catalogue = prepared.destination.describe_target(session, prepared.options)
             target = Target(prepared.options, catalogue, prepared.workspace.root)
             declared = (*prepared.description.fields, *catalogue.fields)
             mapping = map_job(job, target, declared, prepared.destination.map_fields)
-            target = replace(target, columns=mapping.columns)
-            place = house.state.snapshot(job.name, prepared.target_identity(catalogue.identity))
             yield Work(
-                prepared,
-                house,
-                orders,
-                watch,
-                run_id,
-                opened,
-                engine,
-                session,
-                target,
-                mapping,
-                place,
+                prepared=prepared,
+                house=house,
+                orders=orders,
+                watch=watch,
+                run_id=run_id,
+                opened=opened,
+                engine=engine,
+                desk=desk,
+                session=session,
+                target=replace(target, columns=mapping.columns),
+                mapping=mapping,
+                place=house.state.snapshot(job.name, prepared.target_identity(catalogue.identity)),
             )
 
 
@@ -140,8 +141,25 @@ def _planned(work: Work, *, streams: bool = False) -> Plan:
     rules = Rules(columns, mapping.checks, prefer, bool(job.suppress))
     accepted = accept(mapped, rules, engine, work.folder / "rejections.parquet")
     mode = "full" if work.orders.full else work.prepared.mode
-    before = _before(work)
-    return make_plan(accepted, before, columns, mode, engine, work.folder, streams=streams)
+    if streams:
+        before = _before(work, engine)
+        return make_plan(accepted, before, columns, mode, engine, work.folder, streams=True)
+    accepted = _laid_down(work, accepted, mode)
+    before = _before(work, work.desk)
+    return make_plan(accepted, before, columns, mode, work.desk, work.folder)
+
+
+def _laid_down(work: Work, accepted: Accepted, mode: Mode) -> Accepted:
+    """The accepted rows as files on the desk; the engine that read the source may forget them."""
+    rows = work.folder / "accepted.parquet"
+    work.engine.write(accepted.rows, rows)
+    laid = replace(accepted, rows=work.desk.load(rows))
+    if mode == "mirror":
+        staying = work.folder / "staying.parquet"
+        work.engine.write(accepted.staying, staying)
+        laid = replace(laid, staying=work.desk.load(staying))
+    work.engine.clear()
+    return laid
 
 
 def _same_as_last(work: Work) -> Plan | None:
@@ -163,9 +181,9 @@ def _same_as_last(work: Work) -> Plan | None:
     return Plan(work.folder, mode, columns, counts, None, reasons)
 
 
-def _before(work: Work) -> Before:
+def _before(work: Work, engine: DuckEngine) -> Before:
     """What earlier runs, and other jobs with the same target, have delivered."""
-    engine, snapshot = work.engine, snapshots.read_snapshot(work.place)
+    snapshot = snapshots.read_snapshot(work.place)
     others = snapshots.others(work.place) if work.prepared.mode == "mirror" else []
     elsewhere = [engine.load(other.delivered).select(KEY) for other in others]
     return Before(
@@ -174,7 +192,7 @@ def _before(work: Work) -> Before:
         if snapshot is None or snapshot.refused is None or work.orders.retry_refused
         else engine.load(snapshot.refused),
         elsewhere=engine.hold(nw.concat(elsewhere)) if elsewhere else None,
-        unsettled=_unsettled(work),
+        unsettled=_unsettled(work, engine),
     )
 
 
@@ -266,24 +284,34 @@ def _send_changes(work: Work, plan: Plan, line: push.Line) -> None:
 
 def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Counts:
     """Fold what the destination confirmed into the snapshot; answers what the run comes to."""
-    before, engine = snapshots.read_snapshot(work.place), work.engine
+    before, desk = snapshots.read_snapshot(work.place), work.desk
     run_id, columns, counts = plan.folder.name, plan.columns, plan.counts
     done = [batch for batch in batches if batch.state == "done"]
-    planned = plan.counts.sent + plan.counts.removed
+    planned = counts.sent + counts.removed
     complete = sum(batch.rows for batch in done if not batch.refused) == planned
-    if complete and (work.whole or (before is None and done)):
-        snapshots.adopt(plan.accepted, plan.counts.sent, columns, work.place, run_id)
+    if complete and (work.whole or (done and _is_all(plan, before))):
+        kept = counts.added + counts.updated + counts.unchanged
+        snapshots.adopt(plan.accepted, kept, columns, work.place, run_id)
     elif batches:
-        confirmed = outcome.confirm(plan, done, engine)
-        counts = outcome.count(plan, confirmed, batches, engine)
+        confirmed = outcome.confirm(plan, done, desk)
+        counts = outcome.count(plan, confirmed, batches, desk)
         if done:
-            kept = None if work.whole else before
-            snapshots.fold(kept, confirmed, columns, engine, work.place, run_id)
+            old = None if work.whole else before
+            snapshots.fold(old, confirmed, columns, desk, work.place, run_id)
     elif planned:
         counts = counts_before_sending(counts)
     if not work.whole:
         work.house.journal.mark_folded(run_id)
     return counts
+
+
+def _is_all(plan: Plan, before: snapshots.Snapshot | None) -> bool:
+    """Whether the accepted rows are all that the target holds once the plan is carried out."""
+    if before is None:
+        return True
+    counts = plan.counts
+    met_again = counts.unchanged + counts.updated + counts.removed
+    return plan.mode != "insert" and before.refused is None and before.rows == met_again
 
 
 def _recover(work: Work) -> None:
@@ -312,7 +340,7 @@ def _recover(work: Work) -> None:
         journal.interrupt(run_id)
 
 
-def _unsettled(work: Work) -> Any:
+def _unsettled(work: Work, engine: DuckEngine) -> Any:
     """The keys of which nobody can say yet whether an earlier run delivered them."""
     if work.whole:
         return None
@@ -322,9 +350,9 @@ def _unsettled(work: Work) -> Any:
         plan = Plan(folder, facts["mode"], tuple(facts["columns"]), Counts())
         for batch in journal.batches(earlier.run_id):
             if batch.state in ("intended", "pending", "unknown"):
-                rows = outcome.rows_of(plan, batch.operation, [batch], work.engine)
+                rows = outcome.rows_of(plan, batch.operation, [batch], engine)
                 frames.append(rows.select(KEY))
-    return work.engine.hold(nw.concat(frames)) if frames else None
+    return engine.hold(nw.concat(frames)) if frames else None
 
 
 def _meanwhile(*modules: str) -> None:

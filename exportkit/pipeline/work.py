@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from exportkit.engines.desk import Desk
     from exportkit.engines.duckdb import DuckEngine
     from exportkit.engines.sources import OpenSource
     from exportkit.pipeline.handover import Mapping, Plan
@@ -49,6 +50,7 @@ class Work:
     run_id: str
     opened: OpenSource
     engine: DuckEngine
+    desk: Desk
     session: Any
     target: Target
     mapping: Mapping

@@ -1,0 +1,98 @@
+"""Where a run's own files are compared: DuckDB again, but nobody's SQL runs on it.
+
+The jailed engine sees the source and no file of the state; this one sees the files of the state
+and never the source. What has to pass between the two is written down in the run's folder anyway.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from exportkit.durable import synced
+from exportkit.engines.duckdb import DuckEngine
+from exportkit.engines.jail import open_connection
+from exportkit.engines.sql import literal
+from exportkit.errors import JournalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import duckdb
+    import narwhals as nw
+
+_GLOB = set("*?[")
+
+
+@contextmanager
+def open_desk(spill: Path) -> Iterator[Desk]:
+    """A desk for one run; `spill` is a private folder for what memory cannot hold."""
+    desk = Desk(spill)
+    try:
+        yield desk
+    finally:
+        desk.close()
+
+
+class Desk(DuckEngine):
+    """An engine that reads and writes Parquet by itself, on all cores; opened when it is used."""
+
+    def __init__(self, spill: Path) -> None:
+        super().__init__(lambda: open_connection(spill), _damaged)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+    def load(
+        self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
+    ) -> nw.LazyFrame[Any]:
+        """A Parquet file, read anew each time it is used; or some of its rows, held."""
+        import narwhals as nw
+
+        if ranges is not None or _GLOB & set(str(path)):
+            return super().load(path, ranges)
+        return nw.from_native(self._connection.read_parquet(str(path))).lazy()
+
+    def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Write the frame as Parquet, replacing a file whole or not at all; answers its rows."""
+        import duckdb
+
+        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        query = frame.to_native().sql_query()
+        try:
+            os.close(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+            ((rows,),) = self._connection.execute(
+                f"COPY ({query}) TO {literal(str(draft))}"
+                " (FORMAT parquet, COMPRESSION lz4, USE_TMP_FILE false)"
+            ).fetchall()
+            synced(draft)
+            draft.replace(path)
+            synced(path.parent)
+        except duckdb.Error as error:
+            draft.unlink(missing_ok=True)
+            raise self._explained(error) from None
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise JournalError(
+                f"{path} cannot be written: {(error.strerror or 'failed').lower()}",
+                hint="free some space or change `state:` in exportkit.yaml, then run again",
+            ) from None
+        return int(rows)
+
+
+def _damaged(error: duckdb.Error) -> JournalError:
+    """What went wrong with the run's own files, without what the engine says of their rows."""
+    if "space" in str(error).lower() or "disk" in str(error).lower():
+        return JournalError(
+            "the disk of the state folder is full",
+            hint="free some space, then run again; nothing is lost",
+        )
+    return JournalError(
+        f"a file of the state folder cannot be read or written ({type(error).__name__})",
+        hint="if a snapshot is damaged, move its folder away (keep it) and run again: every row "
+        "counts as new then",
+    )
