@@ -128,7 +128,7 @@ def _compare(
     is_change = is_new if mode == "insert" else is_new | _differs(columns, WAS)
     changed = engine.hold(joined.filter(is_change))
     refused = 0
-    if before.refused is not None:
+    if before.refused is not None and mode != "full":
         tried = _beside(changed, before.refused, columns, _TRIED)
         as_refused = ~nw.col(_TRIED + KEY).is_null() & ~_differs(columns, _TRIED)
         tried = engine.hold(tried.with_columns(as_refused.alias(_SAME)))
