@@ -20,4 +20,4 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
     """An engine as a run has it: jailed, so that it opens no file by itself."""
     with closing(open_connection(tmp_path_factory.mktemp("spill"))) as connection:
         close_jail(connection, [])
-        yield DuckEngine(connection, lambda error: SourceError(type(error).__name__))
+        yield DuckEngine(lambda: connection, lambda error: SourceError(type(error).__name__))
