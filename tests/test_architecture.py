@@ -22,8 +22,9 @@ ROOMS = ("config", "host", "engines", "state", "access", "pipeline", "operations
 ASIDE = "testing"
 
 STAGES = ("prepare", "source", "mapping", "accept", "plan", "guards", "push", "outcome")
-KNOW_THE_STAGES = ("run", "validate")
-"""The rest of the pipeline is what stages share: nouns and tools, such as `handover`."""
+KNOW_THE_STAGES = ("run", "planning", "delivery", "validate")
+"""`run` is the sentence, `planning` and `delivery` its two halves. The rest of the pipeline is what
+stages share: nouns and tools, such as `handover`."""
 
 LONGEST_FILE = 330
 LONGEST_FUNCTION = 50
@@ -123,7 +124,9 @@ def stages_known_to(part: str) -> dict[str, str]:
 
 def test_the_stages_are_there() -> None:
     assert set(PIPELINE) > {*STAGES, *KNOW_THE_STAGES}
-    assert set(stages_known_to("run")) == set(STAGES), "the sentence that joins them"
+    halves = ("run", "planning", "delivery")
+    known = {stage for half in halves for stage in stages_known_to(half)}
+    assert known == set(STAGES), "the sentence that joins them, in two halves"
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -175,10 +178,7 @@ def test_no_module_is_named_after_nothing(path: Path) -> None:
     assert not names & {"utils", "util", "helpers", "helper", "common", "base", "manager", "misc"}
 
 
-TOO_LONG_YET = {
-    "exportkit/pipeline/run.py",
-    "exportkit/state/journal.py",
-}
+TOO_LONG_YET: set[str] = set()
 """Files that are to be split: the list can only get shorter."""
 
 

@@ -110,7 +110,10 @@ def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
     show_reasons(planned.as_dict()["reasons"])
     if planned.plan.changed_columns:
         changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
-        click.echo(f"  {len(planned.plan.changed_columns)} columns changed: {changed}")
+        number = len(planned.plan.changed_columns)
+        click.echo(f"  {number} columns changed: {counts.updated:,} updates ({changed})")
+    for note in planned.plan.notes:
+        click.echo(f"  {note}")
     if sample:
         click.echo("  for example")
         show_table([_change_row(change) for change in sample], indent=4)

@@ -99,6 +99,7 @@ class Plan:
     rows: Frame | None = None
     reasons: tuple[ReasonCount, ...] = ()
     changed_columns: abc.Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> Path:

@@ -37,11 +37,11 @@ class Prepared:
     options: Mapping[str, Any]
     mode: Mode
 
-    def target_identity(self, named: str) -> list[object]:
-        """What the snapshot of this job's target is kept under: by its name, if it has one."""
+    def target_identity(self, named: str, key: str | None) -> list[object]:
+        """What the snapshot of a target is kept under: its name, if it has one, and the key."""
         if named:
-            return [self.connection.type, named]
-        return [self.connection.type, self.connection.name, dict(self.job.destination)]
+            return [self.connection.type, named, key]
+        return [self.connection.type, self.connection.name, dict(self.job.destination), key]
 
     def resolved_connection(self) -> Connection:
         """The connection with its references replaced. Raises ConfigError if one is unset."""

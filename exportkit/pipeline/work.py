@@ -57,6 +57,11 @@ class Work:
     place: Path
 
     @property
+    def key(self) -> str:
+        """The mapped field that tells people apart; empty for the source's own key."""
+        return self.mapping.key or ""
+
+    @property
     def whole(self) -> bool:
         """Whether the destination is replaced as one, so that nothing shows before `finish`."""
         return self.prepared.description.whole
@@ -90,5 +95,6 @@ class Planned:
             "target": self.target,
             "counts": self.plan.counts.as_dict(),
             "changed_columns": dict(self.plan.changed_columns),
+            "notes": list(self.plan.notes),
             "reasons": [asdict(reason) for reason in self.plan.reasons],
         }

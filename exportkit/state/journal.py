@@ -17,55 +17,16 @@ import sqlalchemy as sa
 from exportkit.errors import JournalError
 from exportkit.records import Counts, Failure, Operation, Run
 from exportkit.state.batches import BatchState, JournaledBatch
+from exportkit.state.tables import SCHEMA_VERSION
+from exportkit.state.tables import audit as _audit
+from exportkit.state.tables import batches as _batches
+from exportkit.state.tables import metadata as _metadata
+from exportkit.state.tables import runs as _runs
+from exportkit.state.tables import schema as _schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-SCHEMA_VERSION = 1
-
-_metadata = sa.MetaData()
-_schema = sa.Table("schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
-_runs = sa.Table(
-    "runs",
-    _metadata,
-    sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("job", sa.String, nullable=False, index=True),
-    sa.Column("target", sa.String, nullable=False, default=""),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("started_at", sa.String, nullable=False),
-    sa.Column("finished_at", sa.String),
-    sa.Column("counts", sa.JSON, nullable=False),
-    sa.Column("error", sa.JSON),
-    sa.Column("reasons", sa.JSON, nullable=False),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("folded", sa.Boolean, nullable=False, default=True),
-)
-_batches = sa.Table(
-    "batches",
-    _metadata,
-    sa.Column("batch_id", sa.String, primary_key=True),
-    sa.Column("run_id", sa.String, nullable=False, index=True),
-    sa.Column("operation", sa.String, nullable=False),
-    sa.Column("first_row", sa.Integer, nullable=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("receipt", sa.String),
-    sa.Column("refused", sa.Integer, nullable=False, default=0),
-    sa.Column("intended_at", sa.String, nullable=False),
-    sa.Column("answered_at", sa.String),
-)
-_audit = sa.Table(
-    "audit",
-    _metadata,
-    sa.Column("entry", sa.Integer, primary_key=True),
-    sa.Column("at", sa.String, nullable=False),
-    sa.Column("user", sa.String, nullable=False),
-    sa.Column("host", sa.String, nullable=False),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("subject", sa.String, nullable=False),
-    sa.Column("details", sa.JSON, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +115,9 @@ class Journal:
     def open_runs(self, job: str, target: str) -> list[JournaledRun]:
         """Runs to this target whose answers are not in its snapshot yet, the earliest first."""
         query = sa.select(_runs).where(
-            _runs.c.job == job, _runs.c.target == target, _runs.c.folded.is_(False)
+            _runs.c.job == job,
+            _runs.c.target == target,
+            _runs.c.folded.is_(False),
         )
         return [_run(row) for row in self._read(query.order_by(_runs.c.started_at, _runs.c.run_id))]
 

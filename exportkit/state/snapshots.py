@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import synced
@@ -31,7 +31,10 @@ REASON = "exportkit_reason"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A snapshot on disk. `columns` are those that were mapped when it was written."""
+    """A snapshot on disk. `columns` are those that were mapped when it was written.
+
+    `target` and `key` are, for people, where the rows went and what told them apart.
+    """
 
     folder: Path
     run_id: str
@@ -39,6 +42,8 @@ class Snapshot:
     rows: int
     delivered: Path
     refused: Path | None = None
+    target: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +76,18 @@ def read_snapshot(folder: Path) -> Snapshot | None:
             facts["rows"],
             folder / facts["delivered"],
             folder / facts["refused"] if facts["refused"] else None,
+            facts["target"],
+            facts["key"],
         )
     except (KeyError, TypeError):
         raise _damaged(folder) from None
+
+
+def elder(folder: Path) -> Snapshot | None:
+    """A snapshot that the same job has of another target, or by another key; None if none."""
+    found = [read_snapshot(other) for other in sorted(folder.parent.glob("*")) if other != folder]
+    known = [snapshot for snapshot in found if snapshot is not None]
+    return max(known, key=lambda snapshot: snapshot.run_id, default=None)
 
 
 def others(folder: Path) -> list[Snapshot]:
@@ -89,12 +103,14 @@ def others(folder: Path) -> list[Snapshot]:
 def fold(
     before: Snapshot | None,
     confirmed: Confirmed,
-    columns: Sequence[str],
     engine: Engine,
-    folder: Path,
-    run_id: str,
+    new: Snapshot,
 ) -> Snapshot:
-    """Write the snapshot that follows from the old one and what a run has confirmed."""
+    """Write the snapshot that follows from the old one and what a run has confirmed.
+
+    `new` says whose it is; its rows and files are filled in.
+    """
+    columns, folder, run_id = new.columns, new.folder, new.run_id
     gone = [f.select(KEY) for f in (confirmed.delivered, confirmed.removed) if f is not None]
     delivered = [] if confirmed.delivered is None else [confirmed.delivered]
     refused = [] if confirmed.refused is None else [confirmed.refused]
@@ -116,15 +132,15 @@ def fold(
         refused_path = _new_file(folder, "refused", run_id)
         if not engine.write(_joined(refused, [*columns, REASON]), refused_path):
             refused_path = None
-    return _publish(Snapshot(folder, run_id, tuple(columns), rows, path, refused_path))
+    return _publish(replace(new, rows=rows, delivered=path, refused=refused_path))
 
 
-def adopt(accepted: Path, rows: int, columns: Sequence[str], folder: Path, run_id: str) -> Snapshot:
+def adopt(accepted: Path, new: Snapshot) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = _new_file(folder, "delivered", run_id)
+    new.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = _new_file(new.folder, "delivered", new.run_id)
     os.link(accepted, path)
-    return _publish(Snapshot(folder, run_id, tuple(columns), rows, path))
+    return _publish(replace(new, delivered=path))
 
 
 def _new_file(folder: Path, what: str, run_id: str) -> Path:
@@ -140,6 +156,8 @@ def _publish(snapshot: Snapshot) -> Snapshot:
         "rows": snapshot.rows,
         "delivered": snapshot.delivered.name,
         "refused": snapshot.refused.name if snapshot.refused else None,
+        "target": snapshot.target,
+        "key": snapshot.key,
     }
     synced(snapshot.folder)
     write_durably(snapshot.folder / "snapshot.json", json.dumps(facts, indent=1).encode())

@@ -1,0 +1,161 @@
+"""The second half of a run: send, settle, remember; and take up what an earlier run left open."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from exportkit.engines.parquet import read_batches, read_rows
+from exportkit.errors import DestinationError, ExportkitError
+from exportkit.pipeline import outcome, push
+from exportkit.pipeline.handover import Plan
+from exportkit.pipeline.plan import all_added
+from exportkit.pipeline.planning import inputs
+from exportkit.pipeline.record import Record, counts_before_sending
+from exportkit.records import Counts
+from exportkit.state import snapshots
+from exportkit.state.batches import Unjournaled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportkit.pipeline.work import Work
+    from exportkit.records import Operation
+    from exportkit.state.batches import JournaledBatch
+
+
+def deliver(work: Work, plan: Plan, record: Record) -> None:
+    """Send the plan, wait for the answers, and remember what was confirmed, however it ends."""
+    line = _line(work, work.run_id, plan.columns)
+    facts = {"mode": plan.mode, "columns": plan.columns, "counts": plan.counts.as_dict()}
+    try:
+        if work.whole:
+            _send_whole(work, plan, line)
+            # Nothing of it shows before `finish`, so that is what has to be known of before.
+            record.begin(work.place.name, facts)
+            work.prepared.destination.finish(work.session, work.target)
+        else:
+            record.begin(work.place.name, facts, folded=False)
+            _send_changes(work, plan, line)
+    except ExportkitError:
+        if not work.whole:
+            record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+        raise
+    record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+    record.note(facts={**facts, "after": asdict(inputs(work))})
+
+
+def _line(work: Work, run_id: str, columns: Sequence[str]) -> push.Line:
+    return push.Line(
+        sender=work.prepared.destination,
+        session=work.session,
+        target=work.target,
+        ledger=Unjournaled() if work.whole else work.house.journal,
+        run_id=run_id,
+        refusals=work.house.state.run(run_id) / "refused",
+        limits=work.prepared.description.limits,
+        columns=tuple(columns),
+        settle_for=work.prepared.job.limits.settle,
+        stopped=work.orders.stopped,
+        sent=work.watch.sent,
+    )
+
+
+def _send_whole(work: Work, plan: Plan, line: push.Line) -> None:
+    """All accepted rows at once; unless they are there already, they are written on their way."""
+    work.watch.sending(plan.counts.sent)
+    if plan.rows is None:
+        push.send(line, read_batches(plan.accepted), "add")
+    else:
+        push.send(line, work.engine.passing(plan.rows, plan.accepted), "add")
+        if plan.counts.added == plan.counts.sent:
+            all_added(plan.folder, plan.counts.sent)
+    push.settle(line)
+
+
+def _send_changes(work: Work, plan: Plan, line: push.Line) -> None:
+    work.watch.sending(plan.counts.sent + plan.counts.removed)
+    lost = 0
+    # Removals wait until every addition has its answer: a person must not fall between two lists.
+    first: tuple[Operation, ...] = ("add",) if plan.mode == "full" else ("add", "update")
+    last: tuple[Operation, ...] = ("remove",)
+    for operations in (first, last):
+        for operation in operations:
+            path = plan.sent_file(operation) if operation != "remove" else plan.changes("remove")
+            if path.exists():
+                push.send(line, read_batches(path), operation)
+        lost += push.settle(line)
+    if lost:
+        raise DestinationError(
+            f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
+            hint="run the job again: they are planned again",
+        )
+    if plan.counts.sent or plan.counts.removed:
+        work.prepared.destination.finish(work.session, work.target)
+
+
+def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Counts:
+    """Fold what the destination confirmed into the snapshot; answers what the run comes to."""
+    before, desk = snapshots.read_snapshot(work.place), work.desk
+    run_id, counts = plan.folder.name, plan.counts
+    kept = counts.added + counts.updated + counts.unchanged
+    new = snapshots.Snapshot(
+        folder=work.place,
+        run_id=run_id,
+        columns=plan.columns,
+        rows=kept,
+        delivered=plan.accepted,
+        target=work.target.catalogue.name,
+        key=work.key,
+    )
+    done = [batch for batch in batches if batch.state == "done"]
+    planned = counts.sent + counts.removed
+    complete = sum(batch.rows for batch in done if not batch.refused) == planned
+    if complete and (work.whole or (done and _is_all(plan, before))):
+        snapshots.adopt(plan.accepted, new)
+    elif batches:
+        confirmed = outcome.confirm(plan, done, desk)
+        counts = outcome.count(plan, confirmed, batches, desk)
+        if done:
+            old = None if work.whole else before
+            snapshots.fold(old, confirmed, desk, new)
+    elif planned:
+        counts = counts_before_sending(counts)
+    if not work.whole:
+        work.house.journal.mark_folded(run_id)
+    return counts
+
+
+def _is_all(plan: Plan, before: snapshots.Snapshot | None) -> bool:
+    """Whether the accepted rows are all that the target holds once the plan is carried out."""
+    if before is None:
+        return True
+    counts = plan.counts
+    met_again = counts.unchanged + counts.updated + counts.removed
+    return plan.mode != "insert" and before.refused is None and before.rows == met_again
+
+
+def recover(work: Work) -> None:
+    """Take up what earlier runs left open: ask for their answers, and remember what was confirmed.
+
+    After a crash there is no other way in than this one.
+    """
+    if work.whole:
+        return
+    journal, state = work.house.journal, work.house.state
+    for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
+        work.watch.stage("settling", earlier.run_id)
+        facts = earlier.facts
+        columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
+        plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)
+        push.resume(
+            _line(work, earlier.run_id, columns),
+            journal.batches(earlier.run_id),
+            lambda batch, plan=plan: read_rows(  # type: ignore[misc]
+                plan.sent_file(batch.operation), batch.first_row, batch.rows
+            ),
+        )
+        counts = _remember(work, plan, journal.batches(earlier.run_id))
+        journal.note_run(earlier.run_id, counts=counts.as_dict())
+    for run_id in journal.dead_runs(work.prepared.job.name):
+        journal.interrupt(run_id)

@@ -1,0 +1,50 @@
+"""The journal's tables, in the words of SQLAlchemy Core: the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+metadata = sa.MetaData()
+schema = sa.Table("schema", metadata, sa.Column("version", sa.Integer, nullable=False))
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_id", sa.String, primary_key=True),
+    sa.Column("job", sa.String, nullable=False, index=True),
+    sa.Column("target", sa.String, nullable=False, default=""),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("finished_at", sa.String),
+    sa.Column("counts", sa.JSON, nullable=False),
+    sa.Column("error", sa.JSON),
+    sa.Column("reasons", sa.JSON, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False),
+    sa.Column("folded", sa.Boolean, nullable=False, default=True),
+)
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch_id", sa.String, primary_key=True),
+    sa.Column("run_id", sa.String, nullable=False, index=True),
+    sa.Column("operation", sa.String, nullable=False),
+    sa.Column("first_row", sa.Integer, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("receipt", sa.String),
+    sa.Column("refused", sa.Integer, nullable=False, default=0),
+    sa.Column("intended_at", sa.String, nullable=False),
+    sa.Column("answered_at", sa.String),
+)
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("entry", sa.Integer, primary_key=True),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("user", sa.String, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("subject", sa.String, nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+)
