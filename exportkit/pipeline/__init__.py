@@ -1,0 +1,1 @@
+"""One run of a job, stage by stage: `run.py` is the sentence that joins them."""
