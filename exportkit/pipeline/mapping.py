@@ -134,18 +134,18 @@ def _refusals(column: str, values: list[str]) -> Any:
 
 
 def _value(rule: FieldRule) -> nw.Expr:
-    if rule.value is not None:
-        return nw.lit(rule.value)
-    text = nw.col(rule.field)
+    text = nw.col(rule.field) if rule.value is None else nw.lit(rule.value)
     for transform in rule.transform:
         arguments = () if transform.argument is None else (transform.argument,)
         text = TRANSFORMS[transform.name](text, *arguments)
     text = nw.when(text != "").then(text)
-    return text if rule.default is None else text.fill_null(rule.default)
+    return text.fill_null(rule.default) if rule.default else text
 
 
 def _shaped(column: Column) -> nw.Expr:
-    value = nw.col(column.name) if column.expression is None else column.expression
+    value = nw.col(column.name)
+    if column.expression is not None:
+        value = nw.when(column.expression != "").then(column.expression)
     if column.max_length is not None and column.on_too_long == "truncate":
         return value.str.slice(0, column.max_length)
     return value
@@ -202,7 +202,10 @@ def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
     for column in columns:
         value = nw.col(column.name)
         if column.name == key:
-            failing.append((Check(column.name, "missing"), is_blank(value)))
+            blank = is_blank(value)
+            if column.match is not None:
+                blank = blank | is_blank(column.match)
+            failing.append((Check(column.name, "missing"), blank))
         elif column.required:
             failing.append((Check(column.name, "missing"), value.is_null()))
         unfit = kinds.unfit(value, column.kind)
