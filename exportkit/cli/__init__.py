@@ -22,6 +22,8 @@ COMMANDS = {
     "validate": "Check every file and plugin option; nothing is sent.",
     "plan": "Show what a run would change; nothing is sent.",
     "run": "Run jobs.",
+    "status": "Show each job's last result, and what is running.",
+    "history": "Show past runs.",
     "rejections": "Show rows that were not delivered, and why.",
     "segments": "Count the members of each segment of a source.",
     "plugins": "Show what is installed, and what each destination takes.",

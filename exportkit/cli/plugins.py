@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import catalogue, report
 
 if TYPE_CHECKING:
     from exportkit.host.destination import Destination
@@ -34,7 +34,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         report.show_json(_listing(host))
         return
-    report.show_plugins(_listing(host))
+    catalogue.show_plugins(_listing(host))
 
 
 @plugins.command()
@@ -48,7 +48,7 @@ def show(type_: str, as_json: bool) -> None:
     if as_json:
         report.show_json(document)
     else:
-        report.show_destination(document)
+        catalogue.show_destination(document)
 
 
 def _listing(host: Host) -> dict[str, Any]:

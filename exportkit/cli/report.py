@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -106,7 +107,7 @@ def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
     """Print what a run would do: counts, which columns change, reasons, a sample."""
     counts = planned.plan.counts
     click.echo(f"{planned.job} -> {planned.target} ({planned.plan.mode}); nothing was sent")
-    _show_counts(counts)
+    _show_counts(counts, COUNT_WORDS | {"sent": "would be handed over"})
     show_reasons(planned.as_dict()["reasons"])
     if planned.plan.changed_columns:
         changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
@@ -138,6 +139,47 @@ def _value(value: str | None) -> str:
     return "nothing" if value is None else repr(value) if not value.isprintable() else value
 
 
+def show_status(states: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line a job: how its last run ended, when, and what it did."""
+    show_table([_state_row(state) for state in states])
+
+
+def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    last, running = state["last"], state["running"]
+    if running:
+        since = f"since {_clock(running['since'])} as pid {running['pid']}" if running else ""
+        return state["job"], "running", since, ""
+    if last is None:
+        return state["job"], "never run" if state["active"] else "inactive", "", ""
+    why = last["error"]["message"].splitlines()[0] if last["error"] else _in_short(last["counts"])
+    return state["job"], last["status"], _clock(last["finished_at"]), why
+
+
+def show_history(runs: Sequence[Run]) -> None:
+    """Print a line a run."""
+    show_table(
+        [
+            (
+                _clock(run.started_at.isoformat()),
+                run.job,
+                run.status,
+                run.error.message.splitlines()[0] if run.error else _in_short(run.counts.as_dict()),
+                run.run_id,
+            )
+            for run in runs
+        ]
+    )
+
+
+def _in_short(counts: Mapping[str, int]) -> str:
+    told = ("added", "updated", "removed", "unchanged", "rejected", "refused", "unsettled")
+    return ", ".join(f"{counts[name]:,} {name}" for name in told if counts.get(name))
+
+
+def _clock(moment: str | None) -> str:
+    return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
+
+
 def show_failure(failure: Failure) -> None:
     """Print why a run did not succeed, and what to do, on stderr."""
     for line in failure.message.splitlines():
@@ -146,9 +188,9 @@ def show_failure(failure: Failure) -> None:
         click.echo(f"    {failure.hint}", err=True)
 
 
-def _show_counts(counts: Counts) -> None:
+def _show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None:
     rows = [
-        (f"{number:,}", name, COUNT_WORDS[name])
+        (f"{number:,}", name, words[name])
         for name, number in counts.as_dict().items()
         if number or name in ("selected", "sent")
     ]
@@ -184,67 +226,6 @@ def show_rejections(job: str, run_id: str, total: int, rows: Sequence[Mapping[st
     show_table(table)
     if total > len(rows):
         click.echo(f"  and {total - len(rows):,} more: --limit 0 shows all")
-
-
-def show_plugins(listing: Mapping[str, Any]) -> None:
-    """Print the installed plugins, then those that failed to load and why."""
-    show_table(
-        [
-            (
-                plugin["name"],
-                plugin.get("title", "(no destination)"),
-                f"{plugin['distribution']} {plugin['version']}",
-                ", ".join(plugin["hooks"]),
-            )
-            for plugin in listing["plugins"]
-        ]
-    )
-    for broken in listing["broken"]:
-        name = f"{broken['name']} ({broken['distribution']} {broken['version']})"
-        show_notes([f"{name} is not used: {broken['reason']}", f"    {broken['hint']}"])
-
-
-def show_destination(facts: Mapping[str, Any]) -> None:
-    """Print what a destination takes: modes, limits, options, fields."""
-    click.echo(f"{facts['type']}: {facts['title']} ({facts['distribution']} {facts['version']})")
-    if facts["description"]:
-        click.echo(f"  {facts['description']}")
-    leaves = "leaves for a third party" if facts["third_party"] else "stays on this machine"
-    click.echo(f"  personal data {leaves}")
-    click.echo(f"  modes: {', '.join(facts['modes'])}")
-    limits = {name: value for name, value in facts["limits"].items() if value is not None}
-    click.echo("  limits: " + ", ".join(f"{n} {value:,}" for n, value in limits.items()))
-    for title, part in (
-        ("options of a connection", "connection_options"),
-        ("options under destination: in a job", "job_options"),
-    ):
-        _show_options(title, facts[part])
-    if not facts["fields"]:
-        click.echo("  fields: any name")
-        return
-    click.echo("  fields")
-    show_table([_field_row(column) for column in facts["fields"]], indent=4)
-
-
-def _show_options(title: str, schema: Mapping[str, Any]) -> None:
-    options = schema.get("properties", {})
-    if not options:
-        return
-    click.echo(f"  {title}")
-    required = schema.get("required", [])
-    rows = []
-    for name, option in options.items():
-        kind = " | ".join(map(str, option["enum"])) if "enum" in option else option.get("type", "")
-        default = f"default {option['default']!r}" if "default" in option else ""
-        state = "required" if name in required else default
-        rows.append((name, kind, state, option.get("description", "")))
-    show_table(rows, indent=4)
-
-
-def _field_row(column: Mapping[str, Any]) -> tuple[str, str, str, str, str]:
-    marks = [word for word in ("key", "required") if column[word]]
-    longest = f"up to {column['max_length']}" if column["max_length"] else ""
-    return column["name"], column["kind"], longest, ", ".join(marks), column["description"]
 
 
 def column_name(column: str | None) -> str:

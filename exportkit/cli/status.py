@@ -1,0 +1,51 @@
+"""`exportkit status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exportkit.cli import report
+from exportkit.cli.opening import open_house, workspace_of
+
+if TYPE_CHECKING:
+    from exportkit.config.job import Job
+    from exportkit.state.house import House
+
+
+@click.command()
+@click.argument("job", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def status(ctx: click.Context, job: str | None, as_json: bool) -> None:
+    """Show each job's last result, and what is running right now.
+
+    \b
+    Examples:
+      exportkit status
+      exportkit status vip-newsletter --json
+    """
+    workspace = workspace_of(ctx)
+    jobs = (workspace.job(job),) if job else workspace.jobs().items
+    with open_house(workspace) as house:
+        states = [_state(house, each) for each in jobs]
+    if as_json:
+        report.show_json({"jobs": states})
+        return
+    report.show_warnings(workspace.warnings)
+    report.show_status(states)
+
+
+def _state(house: House, job: Job) -> dict[str, Any]:
+    from exportkit.state.locks import holder_of
+
+    running = holder_of(house.state.locks / f"{job.name}.lock")
+    last = next(iter(house.journal.runs(job.name, limit=1)), None)
+    return {
+        "job": job.name,
+        "active": job.connection is not None,
+        "schedule": job.schedule,
+        "running": running,
+        "last": last.run.as_dict() if last and not (running and not last.finished_at) else None,
+    }
