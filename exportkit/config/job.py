@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from exportkit.config.names import nearest, nearest_hint
+from exportkit.config.names import nearest, nearest_hint, same_but_for_case, unusable
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.scalars import parse_duration
 from exportkit.errors import Complaint
@@ -137,7 +137,8 @@ def read_job(document: Document) -> Job:
 
 
 def check_job(document: Document) -> Iterator[Complaint]:
-    """What a schema cannot say about a job: its key is mapped, its time zone exists."""
+    """What a schema cannot say about a job: its names work, its key is mapped, its zone exists."""
+    yield from _check_names(document)
     key, timezone = document.text(("key",)), document.text(("timezone",))
     if key is not None and key not in document.data["map"]:
         yield Complaint(
@@ -153,6 +154,19 @@ def check_job(document: Document) -> Iterator[Complaint]:
             f"there is no time zone '{timezone}'",
             document.locate(("timezone",)),
             f"did you mean '{guess}'?" if guess else "for example Europe/Athens",
+        )
+
+
+def _check_names(document: Document) -> Iterator[Complaint]:
+    for name in document.data["map"]:
+        if reason := unusable(name):
+            place = document.locate(("map", name), key=True)
+            yield Complaint(f"a field cannot be called '{name}'", place, reason)
+    for name, earlier in same_but_for_case(document.data["map"]):
+        yield Complaint(
+            f"the fields '{earlier}' and '{name}' differ only in upper and lower case",
+            document.locate(("map", name), key=True),
+            "give one of the two another name",
         )
 
 

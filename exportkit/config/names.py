@@ -1,4 +1,4 @@
-"""Wrong names: the right one that was probably meant."""
+"""Wrong names: the right one that was probably meant, and names that no field can have."""
 
 from __future__ import annotations
 
@@ -40,3 +40,17 @@ def nearest_hint(name: str, known: Iterable[str]) -> str:
     shown = ", ".join(choices[:_SHOWN])
     more = len(choices) - _SHOWN
     return f"there are: {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+def unusable(name: str) -> str | None:
+    """Why no field can have this name; None if one can."""
+    if name.lower().startswith(("exportkit.", "exportkit_")):
+        return "names that start with exportkit_ or exportkit. are reserved"
+    return "the asterisk alone stands for every column" if name == "*" else None
+
+
+def same_but_for_case(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Names that an engine cannot tell from an earlier one, each with that one."""
+    seen: dict[str, str] = {}
+    pairs = [(name, seen.setdefault(name.lower(), name)) for name in names]
+    return [(name, earlier) for name, earlier in pairs if name != earlier]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pyarrow as pa
 
-RESERVED = "exportkit_"
 KEY = "exportkit_key"
 """Who the row is about, as text: what two spellings of one key have in common."""
 SOURCE_KEY = "exportkit_source_key"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from exportkit.config.names import same_but_for_case, unusable
 from exportkit.host.containment import WrongAnswer
 from exportkit.records import (
     KINDS,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
-RESERVED = "exportkit."
 TOO_LONG = ("reject", "truncate")
 SETTLED = ("pending", "done", "failed")
 FOUND = ("taken", "not_taken", "unknown")
@@ -64,6 +64,8 @@ def columns(answer: object, what: str = "columns") -> tuple[Column, ...]:
         if column.name in seen:
             raise WrongAnswer(f"has {column.name!r} twice in its {what}")
         seen.add(column.name)
+    for name, earlier in same_but_for_case(column.name for column in found):
+        raise WrongAnswer(f"has {earlier!r} and {name!r} in its {what}, which differ only in case")
     keys = [column.name for column in found if column.key]
     if len(keys) > 1:
         raise WrongAnswer(f"has more than one key in its {what}: {', '.join(keys)}")
@@ -192,10 +194,8 @@ def _limits(limits: object) -> None:
 
 def _column(column: Column, what: str) -> None:
     _text(column.name, f"name in its {what}")
-    if column.name.startswith(RESERVED):
-        raise WrongAnswer(
-            f"has {column.name!r} in its {what}: names in {RESERVED!r} are the host's"
-        )
+    if reason := unusable(column.name):
+        raise WrongAnswer(f"has {column.name!r} in its {what}: {reason}")
     at = f"of {column.name!r}"
     if column.kind not in KINDS:
         raise WrongAnswer(f"has the kind {column.kind!r} {at}: one of {', '.join(KINDS)}")

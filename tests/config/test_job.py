@@ -209,3 +209,26 @@ def test_time_zone_out_of_the_files_of_the_system(read) -> None:
     for name in ("../../etc/passwd", "/etc/localtime", "Nowhere/Town", "Europe"):
         (found,) = check_job(read(SHORT + f"timezone: {name}\n"))
         assert found.message == f"there is no time zone '{name}'"
+
+
+@pytest.mark.parametrize("name", ["exportkit_key", "EXPORTKIT_FAULT", "Exportkit.x", "*"])
+def test_names_that_no_field_can_have(read, name: str) -> None:
+    text = SHORT[: SHORT.index("map:")] + f"map: {{a: b, '{name}': c}}\n"
+    (found,) = check_job(read(text))
+    assert found.message == f"a field cannot be called '{name}'"
+    assert found.location.column == 13
+    assert found.hint
+
+
+@pytest.mark.parametrize("name", ["exportkit", "my_exportkit_key", "**", "a*", " "])
+def test_names_that_are_only_odd(read, name: str) -> None:
+    text = SHORT[: SHORT.index("map:")] + f"map: {{a: b, '{name}': c}}\n"
+    assert list(check_job(read(text))) == []
+
+
+def test_names_that_differ_only_in_case(read) -> None:
+    text = SHORT[: SHORT.index("map:")] + "map: {Email: a, x: b, eMail: c, É: d, é: e}\n"
+    first, second = check_job(read(text))
+    assert first.message == "the fields 'Email' and 'eMail' differ only in upper and lower case"
+    assert first.location.column == 23
+    assert "'É' and 'é'" in second.message
