@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,11 @@ from exportkit.cli import report
 from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import UsageError
 from exportkit.redaction import mask, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportkit.state.journal import JournaledRun
 
 
 @click.command()
@@ -42,12 +47,7 @@ def rejections(
         folders = [house.state.run(run.run_id) for run in runs]
         folder = next((f for f in folders if (f / "rejections.parquet").exists()), None)
         if folder is None:
-            raise UsageError(
-                f"there is no run {run_id} of job '{name}' with rejections to look at"
-                if run_id
-                else f"job '{name}' has no run with rejections to look at",
-                hint=f"run it first: exportkit run {name}",
-            )
+            raise _nothing(name, run_id, runs)
         if show_values:
             note(house.journal, "rejections --show-values", name, run_id=folder.name)
         rows = list(islice(rejected_rows(folder), limit or None))
@@ -57,6 +57,26 @@ def rejections(
         report.show_json({"job": name, "run_id": folder.name, "total": total, "rows": shown})
     else:
         report.show_rejections(name, folder.name, total, shown)
+
+
+def _nothing(job: str, run_id: str | None, runs: Sequence[JournaledRun]) -> UsageError:
+    which = f"run {run_id} of job '{job}'" if run_id else f"job '{job}'"
+    if not runs:
+        return UsageError(
+            f"there is no run {run_id} of job '{job}'" if run_id else f"{which} has no run yet",
+            hint=f"run it first: exportkit run {job}",
+        )
+    lost = next((n for run in runs if (n := run.counts.rejected + run.counts.refused)), 0)
+    if not lost:
+        return UsageError(
+            f"{which} has no rejections to look at",
+            hint=f"a plan finds those that there are now: exportkit plan {job}",
+        )
+    return UsageError(
+        f"the rows that {which} did not deliver, {lost:,} the last time, are not kept any more",
+        hint="`retention:` says how long they are (30 days without it); a run that reads the "
+        f"source again finds those that there are now: exportkit run {job} --full",
+    )
 
 
 def _masked(row: dict[str, Any]) -> dict[str, Any]:

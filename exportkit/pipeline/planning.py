@@ -46,12 +46,14 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     # The engine works without Python's lock: what comes next is imported meanwhile.
     _meanwhile("pyarrow.parquet", "pyarrow.compute", "email_validator")
     mapped = engine.hold(map_profiles(profiles, job, mapping))
+    work.orders.obey()
     _meanwhile("exportkit.state.journal")
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
     columns = tuple(column.name for column in mapping.columns)
     prefer = job.on_duplicate.order if job.on_duplicate else None
     rules = Rules(columns, mapping.checks, prefer, bool(job.suppress))
     accepted = accept(mapped, rules, engine, work.folder / "rejections.parquet")
+    work.orders.obey()
     mode = "full" if work.orders.full else work.prepared.mode
     if streams:
         before = _before(work, engine)
@@ -135,12 +137,11 @@ def _before(work: Work, engine: DuckEngine) -> Before:
 
 def reviewed(work: Work) -> Plan:
     """The plan that was looked at, if nothing that it was made from has changed since."""
-    plan = read_reviewed(work.folder, inputs(work))
     if work.house.journal.run(work.run_id) is not None:
         raise GuardError(
             f"plan {work.run_id} has been applied already", hint="look at a new plan and run that"
         )
-    return plan
+    return read_reviewed(work.folder, inputs(work))
 
 
 def inputs(work: Work) -> Inputs:

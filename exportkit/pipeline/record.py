@@ -38,6 +38,7 @@ class Record:
 
     def __init__(self, house: House, job: str, run_id: str | None = None) -> None:
         self.run_id = run_id or new_run_id(job)
+        self._planned = run_id is not None
         self.counts = Counts()
         self._house = house
         self._job = job
@@ -91,6 +92,9 @@ class Record:
 
     def close(self) -> Run:
         """Write down how the run ended. Raises JournalError where that cannot be."""
+        if self._planned and not self._begun:
+            # Nothing of the plan was sent, so it can still be applied: its name stays free.
+            self.run_id = new_run_id(self._job)
         run = Run(
             self.run_id,
             self._job,

@@ -87,13 +87,18 @@ def write_reviewed(plan: Plan, inputs: Inputs) -> None:
     write_durably(plan.folder / FILE, json.dumps(document, indent=1).encode())
 
 
+def require_plan(folder: Path) -> None:
+    """Raise UsageError if there is no plan in the folder: one nobody made, or applied in time."""
+    if not (folder / FILE).exists():
+        raise UsageError(
+            f"there is no plan '{folder.name}'",
+            hint="`exportkit plan JOB` makes one and names it; it is kept for a day",
+        )
+
+
 def read_reviewed(folder: Path, now: Inputs) -> Plan:
     """The plan in the folder, if it still holds. Raises GuardError, with what changed, if not."""
-    document: dict[str, Any] | None = read_json(folder / FILE)
-    if document is None:
-        raise UsageError(
-            f"there is no plan '{folder.name}'", hint="`exportkit plan JOB` makes one and names it"
-        )
+    document: dict[str, Any] = read_json(folder / FILE)
     changed = now.changed(Inputs(**document["inputs"]))
     if changed:
         raise GuardError(

@@ -20,12 +20,13 @@ from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.plan import sample
 from exportkit.pipeline.planning import inputs, plan_work, reviewed
 from exportkit.pipeline.record import Record, new_run_id
-from exportkit.pipeline.review import write_reviewed
+from exportkit.pipeline.review import require_plan, write_reviewed
 from exportkit.pipeline.source import column_complaints
 from exportkit.pipeline.work import Orders, Planned, Watch, Work
 from exportkit.records import Run, Target
 from exportkit.state import snapshots
 from exportkit.state.folder import new_folder
+from exportkit.state.retention import in_use, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
     """Run a job once and record it; whatever goes wrong is in the answer, never raised."""
     record = Record(house, prepared.job.name, orders.plan_id)
     with record.outcome():
+        orders.obey()
         require_consent(prepared.connection, prepared.description)
         with (
             house.lock(prepared.job.name),
@@ -51,8 +53,11 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
             check_guards(
                 plan.counts, before.rows if before else 0, prepared.job, limits, orders.allowed
             )
+            orders.obey()
             deliver(work, plan, record)
-    return record.close()
+    done = record.close()
+    tidy(house, done.job, done.run_id, prepared.job.retention, prepared.workspace.retention)
+    return done
 
 
 def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Planned:
@@ -70,12 +75,15 @@ def working(
 ) -> Iterator[Work]:
     """Everything open that planning and carrying out takes."""
     job = prepared.job
+    folder = house.state.run(run_id)
     if orders.plan_id is None:
-        (new_folder(house.state.run(run_id)) / "refused").mkdir(mode=0o700)
+        (new_folder(folder) / "refused").mkdir(mode=0o700)
+    else:
+        require_plan(folder)
     connection = prepared.resolved_connection()
     watch.stage("reading", f"source {job.source}")
-    folder = house.state.run(run_id)
     with (
+        in_use(folder),
         open_source(prepared.source, prepared.workspace.root, spill=folder) as opened,
         open_desk(folder) as desk,
     ):

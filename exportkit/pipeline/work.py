@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from exportkit.errors import InterruptedRun
 from exportkit.pipeline.handover import Allowed
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class Orders:
     plan_id: str | None = None
     allowed: Allowed = field(default_factory=Allowed)
     stopped: Callable[[], bool] = lambda: False
+
+    def obey(self) -> None:
+        """Raise InterruptedRun if the run was asked to stop; to be called while no call is out."""
+        if self.stopped():
+            raise InterruptedRun(
+                "the run was asked to stop before it sent anything", hint="run the job again"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,10 @@ import sqlalchemy as sa
 from exportkit.errors import JournalError
 from exportkit.records import Counts, Failure, Operation, Run
 from exportkit.state.batches import BatchState, JournaledBatch
-from exportkit.state.tables import SCHEMA_VERSION
 from exportkit.state.tables import audit as _audit
 from exportkit.state.tables import batches as _batches
-from exportkit.state.tables import metadata as _metadata
 from exportkit.state.tables import runs as _runs
-from exportkit.state.tables import schema as _schema
+from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -107,7 +105,8 @@ class Journal:
 
     def runs(self, job: str | None = None, limit: int | None = None) -> list[JournaledRun]:
         """The runs of a job, or of all, the latest first."""
-        query = sa.select(_runs).order_by(_runs.c.started_at.desc(), _runs.c.run_id.desc())
+        # As they were written down, not by their times: a clock may have jumped back between them.
+        query = sa.select(_runs).order_by(sa.literal_column("runs.rowid").desc())
         if job is not None:
             query = query.where(_runs.c.job == job)
         return [_run(row) for row in self._read(query.limit(limit))]
@@ -180,6 +179,24 @@ class Journal:
         now = _text(datetime.now(UTC))
         self.note_run(run_id, status="interrupted", finished_at=now)
 
+    def folded(self, job: str) -> dict[str, bool]:
+        """Each run of the job: whether all that became of it is in the snapshot."""
+        query = sa.select(_runs.c.run_id, _runs.c.folded).where(_runs.c.job == job)
+        return {row.run_id: row.folded for row in self._read(query)}
+
+    def forget(self, job: str, before: datetime, latest: str) -> None:
+        """Remove the job's runs that began before, with their batches; not those still open."""
+        old = sa.select(_runs.c.run_id).where(
+            _runs.c.job == job,
+            _runs.c.started_at < _text(before),
+            _runs.c.folded.is_(True),
+            _runs.c.run_id != latest,
+        )
+        if self._read(old.limit(1)):
+            with self._explained(), self._engine.begin() as connection:
+                connection.execute(sa.delete(_batches).where(_batches.c.run_id.in_(old)))
+                connection.execute(sa.delete(_runs).where(_runs.c.run_id.in_(old)))
+
     def batches(self, run_id: str) -> list[JournaledBatch]:
         """The batches of a run, in the order in which they were handed over."""
         query = sa.select(_batches).where(_batches.c.run_id == run_id)
@@ -247,7 +264,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     sa.event.listen(engine, "begin", _begin)
     try:
         try:
-            _prepare(engine, path)
+            prepare(engine, path)
         except sa.exc.SQLAlchemyError as error:
             raise _journal_error(path, error) from None
         yield Journal(engine, path)
@@ -266,32 +283,6 @@ def _configure(connection: Any, _record: object) -> None:
 def _begin(connection: sa.Connection) -> None:
     alone = connection.get_execution_options().get("alone", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
-
-
-def _prepare(engine: sa.Engine, path: Path) -> None:
-    with engine.connect() as connection:
-        version = _version(connection)
-    if version is None:
-        # Somebody else may be making it too; and whoever dies here has to leave nothing half.
-        with engine.connect().execution_options(alone=True) as connection, connection.begin():
-            version = _version(connection)
-            if version is None:
-                _metadata.create_all(connection)
-                connection.execute(sa.insert(_schema).values(version=SCHEMA_VERSION))
-                return
-    if version > SCHEMA_VERSION:
-        raise JournalError(
-            f"the journal {path} was written by a newer exportkit (its version is {version}, "
-            f"this one knows up to {SCHEMA_VERSION})",
-            hint="install the newer exportkit again",
-        )
-
-
-def _version(connection: sa.Connection) -> int | None:
-    if not sa.inspect(connection).has_table("schema"):
-        return None
-    version: int = connection.execute(sa.select(_schema.c.version)).scalar_one()
-    return version
 
 
 def _run(row: Any) -> JournaledRun:

@@ -15,7 +15,8 @@ import pytest
 from exportkit.errors import JournalError
 from exportkit.records import Counts, Failure, Run
 from exportkit.state.batches import Unjournaled
-from exportkit.state.journal import SCHEMA_VERSION, open_journal
+from exportkit.state.journal import open_journal
+from exportkit.state.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
