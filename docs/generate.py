@@ -1,0 +1,114 @@
+"""Writes the pages that follow from the code: `python docs/generate.py`. A test finds old ones."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exportkit import hookspecs
+from exportkit.cli import COMMANDS, cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = Path(__file__).parent
+SCHEMAS = DOCS.parent / "schemas"
+BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
+
+
+def commands() -> str:
+    """Every command as its own help has it."""
+    parts = [_help(cli, "exportkit")]
+    context = click.Context(cli, info_name="exportkit")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        parts.append(_help(command, f"exportkit {name}"))
+        if isinstance(command, click.Group):
+            for below in command.list_commands(context):
+                inner = command.get_command(context, below)
+                assert inner is not None
+                parts.append(_help(inner, f"exportkit {name} {below}"))
+    return "\n".join(parts)
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, max_content_width=96, terminal_width=96)
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def files() -> str:
+    """Every key of the four kinds of files, from the schemas that check them."""
+    parts = []
+    for kind, title in (
+        ("workspace", "exportkit.yaml"),
+        ("source", "sources/*.yaml"),
+        ("connection", "connections/*.yaml"),
+        ("job", "jobs/*.yaml"),
+    ):
+        schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
+        parts.append(f"### {title}\n\n{schema['description']}\n")
+        parts.append("\n".join(_keys(schema, schema, "")) + "\n")
+    return "\n".join(parts)
+
+
+def _keys(schema: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator[str]:
+    required = set(schema.get("required", ()))
+    for name, part in schema.get("properties", {}).items():
+        found = _resolved(part, whole)
+        where = f"{path}{name}"
+        words = found.get("description") or part.get("description") or found.get("title") or ""
+        mark = " (required)" if name in required else ""
+        yield f"- `{where}`{mark}: {' '.join(words.split())}"
+        yield from _keys(found, whole, f"{where}.")
+        inner = found.get("additionalProperties")
+        if isinstance(inner, dict):
+            for option in (inner, *inner.get("oneOf", ()), *inner.get("anyOf", ())):
+                yield from _keys(_resolved(option, whole), whole, f"{where}.NAME.")
+
+
+def _resolved(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    target: Any = whole
+    if "$ref" not in part:
+        return part
+    for step in part["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    found: dict[str, Any] = target
+    return {**found, **{k: v for k, v in part.items() if k != "$ref"}}
+
+
+def hooks() -> str:
+    """Every hook in the order of the calls, as its specification says it."""
+    parts = []
+    for name, function in vars(hookspecs).items():
+        if hasattr(function, "exportkit_spec"):
+            said = inspect.cleandoc(function.__doc__ or "")
+            words, _, example = said.partition("\n>>> ")
+            code = "\n".join(line[4:] for line in f">>> {example}".splitlines())
+            arguments = ", ".join(inspect.signature(function).parameters)
+            parts.append(
+                f"### {name}({arguments})\n\n{words.strip()}\n\n```python\n"
+                f"{textwrap.dedent(code)}\n```\n"
+            )
+    return "\n".join(parts)
+
+
+PAGES = {"commands.md": commands, "files.md": files, "plugins.md": hooks}
+
+
+def page(name: str) -> str:
+    """The page as it should be: what is written by hand stays, what is generated is new."""
+    text = (DOCS / name).read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + PAGES[name]() + END + after
+
+
+if __name__ == "__main__":
+    for page_name in PAGES:
+        (DOCS / page_name).write_text(page(page_name), encoding="utf-8")
