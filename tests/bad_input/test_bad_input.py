@@ -1,4 +1,4 @@
-"""Whatever is wrong, people read what, where, why and what to do: see README.md beside this file."""
+"""Whatever is wrong, people read what, where, why and what to do: see README.md beside this."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from exportkit.cli import main
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HERE = Path(__file__).parent
 CASES = sorted(
@@ -75,7 +69,7 @@ def check(expected: Path, text: str) -> None:
 
 def check_json(capfd: pytest.CaptureFixture[str]) -> None:
     """The same as JSON: one document on stdout and nothing but progress on stderr."""
-    code, out, err = said([*COMMANDS[1], "--json"], capfd)
+    _, out, err = said([*COMMANDS[1], "--json"], capfd)
     document = json.loads(out)
     assert list(document) == ["runs", "error"] if not document["runs"] else ["runs"]
     errors = [run["error"] for run in document["runs"]] or [document["error"]]
@@ -100,3 +94,38 @@ def test_case(case: Path, workspace: Path, capfd: pytest.CaptureFixture[str]) ->
     assert "Traceback" not in text
     if codes[1]:
         check_json(capfd)
+
+
+def huge(place: Path) -> None:
+    place.write_bytes(b"# " + b"x" * 50_000_000)
+
+
+def a_folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+def unreadable(place: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    place.chmod(0)
+
+
+MADE = [
+    (huge, "jobs/newsletter.yaml", "bytes"),
+    (a_folder, "jobs/newsletter.yaml", "folder"),
+    (a_folder, "data/people.csv", "folder"),
+    (unreadable, "jobs/newsletter.yaml", "may not be read"),
+    (unreadable, "data/people.csv", "may not be read"),
+]
+"""What cannot lie in git: how it is made, where, and a word of what people read."""
+
+
+@pytest.mark.parametrize(("make", "where", "word"), MADE)
+def test_made(make, where: str, word: str, workspace: Path, capfd) -> None:  # type: ignore[no-untyped-def]
+    make(workspace / where)
+    text, codes = transcript(capfd, workspace)
+    assert codes == [2, 2], text
+    assert Path(where).name in text
+    assert word in text
+    check_json(capfd)
