@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exportkit.errors import GuardError
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exportkit.config.job import Bound, Job
+    from exportkit.config.source import Source
     from exportkit.pipeline.handover import Allowed
     from exportkit.records import Counts, Limits
 
@@ -26,6 +28,18 @@ def check_guards(
         raise GuardError(
             "; ".join(message for message, _ in tripped),
             hint="; ".join(hint for _, hint in tripped) + ". Nothing was sent",
+        )
+
+
+def check_freshness(source: Source, modified_at: datetime) -> None:
+    """Return if the source's data is as fresh as its file demands. Raises GuardError if not."""
+    age = datetime.now(UTC) - modified_at
+    if source.fresh_within is not None and age > source.fresh_within:
+        raise GuardError(
+            f"the data of source '{source.name}' is older than {source.fresh_within}: it was last "
+            f"written {modified_at.astimezone():%Y-%m-%d %H:%M}",
+            hint="look at what writes it; `fresh_within:` in the source says how old it may be",
+            location=source.document.locate(("fresh_within",)),
         )
 
 

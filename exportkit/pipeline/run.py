@@ -15,7 +15,7 @@ from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.sources import open_source
 from exportkit.errors import ConfigError
 from exportkit.pipeline.delivery import deliver, recover
-from exportkit.pipeline.guards import check_guards
+from exportkit.pipeline.guards import check_freshness, check_guards
 from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.plan import sample
 from exportkit.pipeline.planning import inputs, plan_work, reviewed
@@ -45,6 +45,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
             house.lock(prepared.job.name),
             working(prepared, house, record.run_id, orders, watch) as work,
         ):
+            check_freshness(prepared.source, work.opened.modified_at)
             recover(work)
             plan = reviewed(work) if orders.plan_id else plan_work(work, streams=work.whole)
             record.learn(plan.counts, plan.reasons)
