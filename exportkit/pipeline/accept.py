@@ -128,6 +128,7 @@ def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> tuple[Fram
         .filter(nw.col(_BEST) == nw.col(_ROWS))
         .drop(_BEST, _ROWS)
         .unique(subset=[KEY], keep="any")
+        .sort(SOURCE_KEY, KEY)  # so that the same rows come in the same order every time
     )
     alone = rows.join(repeated, on=KEY, how="anti")
     # Held: a join and a union are too dear to be computed again for each use.
