@@ -1,4 +1,4 @@
-"""What tests of several rooms need: the default engine on a connection of its own."""
+"""What tests of several rooms need: the engines of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exportkit.engines.desk import Desk, open_desk
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.jail import close_jail, open_connection
 from exportkit.errors import SourceError
@@ -21,3 +22,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
     with closing(open_connection(tmp_path_factory.mktemp("spill"))) as connection:
         close_jail(connection, [])
         yield DuckEngine(lambda: connection, lambda error: SourceError(type(error).__name__))
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The engine on which a run compares its own files."""
+    with open_desk(tmp_path_factory.mktemp("spill")) as desk:
+        yield desk

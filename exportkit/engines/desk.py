@@ -28,10 +28,17 @@ _GLOB = set("*?[")
 
 @contextmanager
 def open_desk(spill: Path) -> Iterator[Desk]:
-    """A desk for one run; `spill` is a private folder for what memory cannot hold."""
+    """A desk for one run; `spill` is a private folder for what memory cannot hold.
+
+    Files are read late, so one that is damaged shows anywhere below: JournalError is raised then.
+    """
+    import duckdb
+
     desk = Desk(spill)
     try:
         yield desk
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise _damaged(error) from None
     finally:
         desk.close()
 
@@ -51,11 +58,15 @@ class Desk(DuckEngine):
         self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
     ) -> nw.LazyFrame[Any]:
         """A Parquet file, read anew each time it is used; or some of its rows, held."""
+        import duckdb
         import narwhals as nw
 
         if ranges is not None or _GLOB & set(str(path)):
             return super().load(path, ranges)
-        return nw.from_native(self._connection.read_parquet(str(path))).lazy()
+        try:
+            return nw.from_native(self._connection.read_parquet(str(path))).lazy()
+        except duckdb.Error as error:
+            raise _damaged(error, path) from None
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
         """Write the frame as Parquet, replacing a file whole or not at all; answers its rows."""
@@ -84,7 +95,7 @@ class Desk(DuckEngine):
         return int(rows)
 
 
-def _damaged(error: duckdb.Error) -> JournalError:
+def _damaged(error: duckdb.Error, path: Path | None = None) -> JournalError:
     """What went wrong with the run's own files, without what the engine says of their rows."""
     if "space" in str(error).lower() or "disk" in str(error).lower():
         return JournalError(
@@ -92,7 +103,7 @@ def _damaged(error: duckdb.Error) -> JournalError:
             hint="free some space, then run again; nothing is lost",
         )
     return JournalError(
-        f"a file of the state folder cannot be read or written ({type(error).__name__})",
+        f"{path or 'a file of the state folder'} cannot be read: it is damaged or not there",
         hint="if a snapshot is damaged, move its folder away (keep it) and run again: every row "
         "counts as new then",
     )

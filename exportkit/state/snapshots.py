@@ -60,26 +60,27 @@ class Confirmed:
 
 def read_snapshot(folder: Path) -> Snapshot | None:
     """The snapshot in the folder, or None. Raises JournalError if it is damaged or newer."""
-    facts = read_json(folder / "snapshot.json")
-    if facts is None:
+    path = folder / "snapshot.json"
+    facts = read_json(path)
+    if facts is None and not path.exists():
         return None
-    if facts.get("version", 0) > VERSION:
-        raise JournalError(
-            f"the snapshot {folder} was written by a newer exportkit",
-            hint="install the newer exportkit again",
-        )
     try:
+        if facts["version"] > VERSION:
+            raise JournalError(
+                f"the snapshot {folder} was written by a newer exportkit",
+                hint="install the newer exportkit again",
+            )
         return Snapshot(
             folder,
             facts["run_id"],
             tuple(facts["columns"]),
-            facts["rows"],
+            int(facts["rows"]),
             folder / facts["delivered"],
-            folder / facts["refused"] if facts["refused"] else None,
+            None if facts["refused"] is None else folder / facts["refused"],
             facts["target"],
             facts["key"],
         )
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, ValueError):
         raise _damaged(folder) from None
 
 
