@@ -28,6 +28,7 @@ def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: b
       exportkit plan vip-newsletter
       exportkit plan vip-newsletter --show-values
     """
+    from exportkit.access.audit import note
     from exportkit.cli.watch import watching
     from exportkit.host.loader import load_plugins
     from exportkit.pipeline.run import plan_job
@@ -38,6 +39,8 @@ def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: b
     if not as_json:
         report.show_warnings(workspace.warnings)
     with open_house(workspace) as house, watching(prepared.job.name) as watch:
+        if show_values:
+            note(house.journal, "plan --show-values", prepared.job.name)
         planned = plan_job(prepared, house, Orders(full=full), watch)
     sample = [_shown(change, show_values) for change in planned.sample]
     if as_json:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from exportkit.access.audit import note
 from exportkit.errors import ExportkitError
 from exportkit.records import Counts, Failure, Run, RunStatus
 from exportkit.redaction import describe
@@ -107,6 +108,7 @@ class Record:
         self.begin()
         reasons = [{"column": r.column, "reason": r.reason, "rows": r.rows} for r in self._reasons]
         self._house.journal.end_run(run, reasons=reasons, **self._columns)
+        note(self._house.journal, "run", self._job, run_id=run.run_id, status=run.status)
         return run
 
     def _status(self) -> RunStatus:

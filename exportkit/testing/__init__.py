@@ -2,7 +2,7 @@
 
 from exportkit.testing.compare import Difference, compare, in_doubt
 from exportkit.testing.destination import FaultDestination
-from exportkit.testing.kill import Ended, Instant, Runner, random_instants
+from exportkit.testing.kill import Ended, Instant, Runner, ended, random_instants
 from exportkit.testing.ledger import Call, Ledger, Row, Taken, open_ledger
 from exportkit.testing.site import install_faults
 
@@ -17,6 +17,7 @@ __all__ = [
     "Runner",
     "Taken",
     "compare",
+    "ended",
     "in_doubt",
     "install_faults",
     "open_ledger",

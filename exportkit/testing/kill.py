@@ -68,14 +68,13 @@ class Runner:
 
     def run(self, *options: str, timeout: float = 120) -> Ended:
         """Run the job undisturbed; `options` go to `exportkit run`."""
-        process = self._start(options)
-        return _ended(process, timeout)
+        return ended(self.start(*options), timeout)
 
     def run_and_kill(self, instant: Instant, timeout: float = 120) -> Ended:
         """Run the job and send SIGKILL at the instant, unless the run has ended by then."""
         with self.ledger() as ledger:
             before = _calls(ledger)
-            process = self._start(())
+            process = self.start()
             deadline = time.monotonic() + timeout
             while process.poll() is None and _calls(ledger) < before + instant.calls:
                 if time.monotonic() > deadline:
@@ -83,7 +82,7 @@ class Runner:
                 time.sleep(_POLL)
             time.sleep(instant.seconds)
             process.kill()
-            return _ended(process, timeout)
+            return ended(process, timeout)
 
     def ledger(self) -> AbstractContextManager[Ledger]:
         """The destination's ledger, open."""
@@ -94,7 +93,8 @@ class Runner:
         shutil.copytree(self.workspace, workspace)
         return replace(self, workspace=workspace)
 
-    def _start(self, options: tuple[str, ...]) -> subprocess.Popen[str]:
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Begin to run the job, to be signalled or killed; `ended` waits for its end."""
         paths = [str(self.site), *filter(None, [os.environ.get("PYTHONPATH")])]
         where = ["--workspace", str(self.workspace)]
         return subprocess.Popen(
@@ -121,7 +121,8 @@ def _calls(ledger: Ledger) -> int:
     return last[0].number if last else 0
 
 
-def _ended(process: subprocess.Popen[str], timeout: float) -> Ended:
+def ended(process: subprocess.Popen[str], timeout: float = 120) -> Ended:
+    """Wait for the end of a run that `Runner.start` began; it is killed at the timeout."""
     try:
         stdout, stderr = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
