@@ -19,6 +19,7 @@ from exportkit.errors import (
     DestinationError,
     InterruptedRun,
     OutcomeUnknownError,
+    PluginError,
 )
 from exportkit.pipeline.patience import patiently
 from exportkit.records import (
@@ -82,7 +83,7 @@ class Ledger(Protocol):
 class Pending:
     """A batch that waits under a receipt: its id and how many rows it has."""
 
-    batch_id: str
+    id: str
     rows: int
 
 
@@ -181,15 +182,18 @@ def _age(known: JournaledBatch) -> timedelta:
 def _settled(line: Line) -> int:
     """Ask once for all that is pending; answers how many rows were taken back."""
     lost = 0
-    for settlement in line.sender.settle(line.session, tuple(line.pending), line.target):
+    receipts = tuple(line.pending)
+    for settlement in _patiently(
+        line, lambda: line.sender.settle(line.session, receipts, line.target)
+    ):
         if settlement.state == "pending":
             continue
         waiting = line.pending.pop(settlement.receipt)
         if settlement.state == "failed":
-            line.ledger.answer(waiting.batch_id, "not_taken", receipt=settlement.receipt)
+            line.ledger.answer(waiting.id, "not_taken", receipt=settlement.receipt)
             lost += waiting.rows
         else:
-            _close(line, waiting.batch_id, settlement.rejections, settlement.receipt)
+            _close(line, waiting.id, settlement.rejections, settlement.receipt)
     return lost
 
 
@@ -250,6 +254,11 @@ def _accept(line: Line, batch: Batch, delivery: Delivery) -> None:
     if delivery.receipt is None:
         _close(line, batch.id, delivery.rejections, None)
         return
+    if line.pending.get(delivery.receipt, batch).id != batch.id:
+        raise PluginError(
+            "the destination answered two batches with one receipt",
+            hint="this is a fault of the plugin: update it, or tell its authors",
+        )
     # A receipt may come with rejections: those rows are answered, the others wait.
     _note_refusals(line, batch.id, delivery.rejections)
     line.ledger.answer(
