@@ -188,6 +188,25 @@ def test_a_header_alone_is_an_empty_source(workspace, content):
         assert frame.collect("pyarrow").to_native().schema.names == ["mail", "id"]
 
 
+def test_without_rows_no_predicate_can_misfit(workspace):
+    """Types are inferred from rows: a header alone makes text of all, which is nobody's mistake."""
+    workspace.write("p.csv", "id,spent,reader\n")
+    segments = {"all": {"where": "spent >= 100 and reader"}, "some": {"where": "spend > 1"}}
+    with workspace.open(file="p.csv", segments=segments) as opened:
+        assert [str(c).partition("where: ")[2] for c in opened.complaints()] == [
+            "there is no column 'spend' (did you mean 'spent'?)"
+        ]
+        assert opened.count(["all"]) == {"all": 0}
+        frame = opened.select(
+            texts={"a": "id"},
+            expressions={"b": "spent + 1"},
+            values={"c": "spent"},
+            segments=["all"],
+            flags={"d": ["all"]},
+        ).collect("pyarrow")
+        assert (frame.columns, len(frame)) == (["a", "b", "c", "d"], 0)
+
+
 def test_a_single_column(workspace):
     assert table(workspace, "id\n1\n\n3\n") == [["1"], [None], ["3"]]
 

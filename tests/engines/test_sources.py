@@ -127,7 +127,7 @@ def test_unknown_names(people, asked, said):
             "sources/people.yaml:7:17: segments.some.where: there is no column 'emial'",
         ),
         ("spent > 1 and emial = 'x'", "sources/people.yaml:7:31: segments.some.where: there is"),
-        ("zip", "this is varchar, not true or false"),
+        ("zip", "this is text, not true or false"),
         ("spent + 1", "this is bigint, not true or false"),
         ("zip + 1 > 2", "the types of the columns do not fit this expression"),
         ("email > 5", "the types of the columns do not fit this expression"),
