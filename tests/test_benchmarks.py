@@ -93,10 +93,25 @@ def test_the_checked_floor_does_the_work(
 ) -> None:
     result = tmp_path / "checked.csv"
     source = profiles / f"profiles.{kind}"
-    counts: dict[str, Any] = json.loads(
-        script("checked.py", source, result, tmp_path / "rejections.parquet")
-    )
+    kept = tmp_path / "rejections.parquet", tmp_path / "accepted.parquet"
+    counts: dict[str, Any] = json.loads(script("checked.py", source, result, *kept))
     assert (counts, {tuple(row.values()) for row in read(result)}) == expected(rows)
+    assert all(path.exists() for path in kept)
+
+
+def test_the_changed_floor_finds_what_changed(
+    profiles: Path, rows: list[Row], tmp_path: Path
+) -> None:
+    before, after = profiles / "profiles.parquet", tmp_path / "after.parquet"
+    script("../change.py", before, after)
+    first = json.loads(script("changed.py", before, tmp_path))
+    again = json.loads(script("changed.py", before, tmp_path))
+    changed = json.loads(script("changed.py", after, tmp_path))
+    sent = expected(rows)[0]["sent"]
+    assert (first["added"], first["updated"], first["unchanged"]) == (sent, 0, 0)
+    assert (again["added"], again["updated"], again["unchanged"]) == (0, 0, sent)
+    assert 0 < changed["added"] < sent / 50
+    assert 0 < changed["updated"] < sent / 50
 
 
 def test_the_plain_floor_changes_names_alone(
