@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from exportkit import __version__
-from exportkit.errors import EXIT_FAILED, ExportkitError
+from exportkit.errors import EXIT_FAILED, ExportkitError, InterruptedRun, UsageError
 from exportkit.redaction import describe
 
 COMMANDS = {
@@ -58,8 +58,10 @@ class Commands(click.Group):
         """As click does, with the nearest name for one that does not exist."""
         if self.get_command(ctx, args[0]) is None:
             from exportkit.config.names import nearest_hint
+            from exportkit.host.loader import load_plugins
 
-            ctx.fail(f"there is no command '{args[0]}' ({nearest_hint(args[0], list(COMMANDS))})")
+            hint = nearest_hint(args[0], [*COMMANDS, *load_plugins().commands])
+            ctx.fail(f"there is no command '{args[0]}' ({hint})")
         return super().resolve_command(ctx, args)
 
 
@@ -109,20 +111,44 @@ def _outcome(arguments: list[str]) -> int:
 
         return show_error(error, as_json=as_json)
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            _show_as_json(UsageError(error.format_message(), hint=_help_of(error)))
+        else:
+            error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
+        if as_json:
+            _show_as_json(InterruptedRun("somebody asked to stop"))
+        else:
+            click.echo("stopped", err=True)
         return EXIT_FAILED
     except BrokenPipeError:
         # Whoever read the output has gone; what is left in the buffer has nowhere to go either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the last net: a traceback could quote a profile
-        click.echo(
-            f"exportkit has a defect: {describe(error)}\n"
-            "  please report it, with the command and this line; nothing personal is in it",
-            err=True,
-        )
+        message = f"exportkit has a defect: {describe(error)}"
+        hint = "please report it, with the command and this line; nothing personal is in it"
+        if as_json:
+            _show_as_json(DefectError(message, hint=hint))
+        else:
+            click.echo(f"{message}\n  {hint}", err=True)
         return EXIT_FAILED
     return answer if isinstance(answer, int) else 0
+
+
+class DefectError(ExportkitError):
+    """Nobody foresaw it: the fault is in exportkit itself."""
+
+    kind = "internal"
+
+
+def _show_as_json(error: ExportkitError) -> None:
+    from exportkit.cli.report import show_error
+
+    show_error(error, as_json=True)
+
+
+def _help_of(error: click.ClickException) -> str | None:
+    ctx = getattr(error, "ctx", None)
+    return f"`{ctx.command_path} --help` says what there is" if ctx else None

@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+LIMITS = {
+    "batch_rows": "{:,} rows a batch",
+    "batch_bytes": "{:,} bytes a batch",
+    "profiles": "{:,} profiles a run",
+    "calls_per_second": "{:,} calls a second",
+    "calls_per_day": "{:,} calls a day",
+}
+"""What each limit says, for people."""
+
+
 def show_plugins(listing: Mapping[str, Any]) -> None:
     """Print the installed plugins, then those that failed to load and why."""
     show_table(
@@ -38,8 +48,9 @@ def show_destination(facts: Mapping[str, Any]) -> None:
     leaves = "leaves for a third party" if facts["third_party"] else "stays on this machine"
     click.echo(f"  personal data {leaves}")
     click.echo(f"  modes: {', '.join(facts['modes'])}")
-    limits = {name: value for name, value in facts["limits"].items() if value is not None}
-    click.echo("  limits: " + ", ".join(f"{n} {value:,}" for n, value in limits.items()))
+    limits = facts["limits"]
+    said = [words.format(limits[name]) for name, words in LIMITS.items() if limits[name]]
+    click.echo(f"  limits: {', '.join(said)}")
     for title, part in (
         ("options of a connection", "connection_options"),
         ("options under destination: in a job", "job_options"),

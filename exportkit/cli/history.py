@@ -10,7 +10,13 @@ from exportkit.cli.opening import open_house, workspace_of
 
 @click.command()
 @click.argument("job", required=False)
-@click.option("--limit", default=20, show_default=True, help="How many runs; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How many runs; 0 for all.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def history(ctx: click.Context, job: str | None, limit: int, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from exportkit.redaction import mask
 @click.command()
 @click.argument("job")
 @click.option("--full", is_flag=True, help="Plan to send every accepted row.")
-@click.option("--show-values", is_flag=True, help="Show keys and values in the sample.")
+@click.option("--show-values", is_flag=True, help="Show keys and values; this is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: bool) -> None:

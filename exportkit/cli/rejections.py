@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("job")
 @click.option("--run-id", help="Of this run; without it, of the last one that has a plan.")
-@click.option("--limit", default=20, show_default=True, help="How many rows; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="How many rows; 0 for all.",
+)
 @click.option("--show-values", is_flag=True, help="Show keys and values; this is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context

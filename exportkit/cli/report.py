@@ -20,12 +20,12 @@ COUNT_WORDS = {
     "rejected": "cannot be delivered",
     "duplicates": "are the same person as another row",
     "suppressed": "are on the suppression list",
-    "unchanged": "are there already, unchanged",
+    "unchanged": "are there already",
     "added": "new",
-    "updated": "changed",
+    "updated": "changed since the last time",
     "refused": "refused by the destination",
-    "removed": "left",
-    "sent": "handed over",
+    "removed": "not in the segments any more",
+    "sent": "went to the destination",
     "unsettled": "without a final answer",
 }
 """What each count says, for people."""
@@ -93,7 +93,7 @@ def show_notes(lines: Iterable[str]) -> None:
 def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequence[str]) -> None:
     """Print how a run ended: what changed, what was not delivered and why, what is next."""
     took = (run.finished_at - run.started_at).total_seconds()
-    click.echo(f"{run.job}: {run.status} in {took:.1f} s ({run.run_id})")
+    click.echo(f"{run.job}: {run.status} in {took:.1f} s, {_in_a_word(run.counts)} ({run.run_id})")
     if run.error is not None:
         show_failure(run.error)
     if run.counts.selected:
@@ -103,16 +103,27 @@ def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequenc
         click.echo(f"  {step}")
 
 
+def _in_a_word(counts: Counts) -> str:
+    lost = counts.rejected + counts.refused
+    said = [f"{counts.sent:,} sent" if counts.sent else "nothing sent"]
+    if counts.removed:
+        said.append(f"{counts.removed:,} removed")
+    if lost:
+        said.append(f"{lost:,} of {counts.selected:,} cannot be delivered")
+    if counts.unsettled:
+        said.append(f"{counts.unsettled:,} without a final answer")
+    return ", ".join(said)
+
+
 def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
     """Print what a run would do: counts, which columns change, reasons, a sample."""
     counts = planned.plan.counts
     click.echo(f"{planned.job} -> {planned.target} ({planned.plan.mode}); nothing was sent")
-    _show_counts(counts, COUNT_WORDS | {"sent": "would be handed over"})
+    _show_counts(counts, COUNT_WORDS | {"sent": "would be sent"})
     show_reasons(planned.as_dict()["reasons"])
     if planned.plan.changed_columns:
         changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
-        number = len(planned.plan.changed_columns)
-        click.echo(f"  {number} columns changed: {counts.updated:,} updates ({changed})")
+        click.echo(f"  changed columns: {changed}")
     for note in planned.plan.notes:
         click.echo(f"  {note}")
     if sample:
@@ -131,7 +142,8 @@ def _change_row(change: Mapping[str, Any]) -> tuple[str, str, str]:
             for name, values in changes.items()
         )
     else:
-        described = ", ".join(changes)
+        # All of a new row is new.
+        described = ", ".join(changes) if change["operation"] == "update" else ""
     return change["operation"], change["key"] or "", described
 
 
@@ -141,12 +153,14 @@ def _value(value: str | None) -> str:
 
 def show_status(states: Sequence[Mapping[str, Any]]) -> None:
     """Print a line a job: how its last run ended, when, and what it did."""
+    if not states:
+        click.echo("there is no job yet: a file in jobs/ makes one")
     show_table([_state_row(state) for state in states])
 
 
 def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
     last, running = state["last"], state["running"]
-    if running:
+    if running is not None:
         since = f"since {_clock(running['since'])} as pid {running['pid']}" if running else ""
         return state["job"], "running", since, ""
     if last is None:
@@ -157,6 +171,8 @@ def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def show_history(runs: Sequence[Run]) -> None:
     """Print a line a run."""
+    if not runs:
+        click.echo("nothing has run yet: exportkit run JOB")
     show_table(
         [
             (
@@ -182,9 +198,12 @@ def _clock(moment: str | None) -> str:
 
 def show_failure(failure: Failure) -> None:
     """Print why a run did not succeed, and what to do, on stderr."""
-    for line in failure.message.splitlines():
+    one = "\n" not in failure.message
+    # An error of several things has a hint in each line; of one, it is easier to read below.
+    message = failure.message.removesuffix(f" ({failure.hint})") if one else failure.message
+    for line in message.splitlines():
         click.echo(f"  {line}", err=True)
-    if failure.hint and failure.hint not in failure.message:
+    if failure.hint and failure.hint not in message:
         click.echo(f"    {failure.hint}", err=True)
 
 

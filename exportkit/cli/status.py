@@ -41,11 +41,13 @@ def _state(house: House, job: Job) -> dict[str, Any]:
     from exportkit.state.locks import holder_of
 
     running = holder_of(house.state.locks / f"{job.name}.lock")
-    last = next(iter(house.journal.runs(job.name, limit=1)), None)
+    latest = house.journal.runs(job.name, limit=2)
+    # While a run is on, what it will come to is not known: the one before it is the last.
+    last = next((run for run in latest if run.finished_at or running is None), None)
     return {
         "job": job.name,
         "active": job.connection is not None,
         "schedule": job.schedule,
         "running": running,
-        "last": last.run.as_dict() if last and not (running and not last.finished_at) else None,
+        "last": last.run.as_dict() if last else None,
     }

@@ -47,7 +47,7 @@ def said(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[int, 
 def steady(text: str, workspace: Path) -> str:
     """The text without what differs from run to run."""
     text = re.sub(r"\d{8}T\d{6}-([a-z-]+)-[0-9a-f]{6}", r"(\1's run)", text)
-    text = re.sub(r" in \d+\.\d s", " in no time", text)
+    text = re.sub(r" in \d+\.\d s,", " in no time,", text)
     return text.replace(str(workspace.parent), "(here)")
 
 
