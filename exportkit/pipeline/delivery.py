@@ -114,9 +114,11 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
     if complete and (work.whole or (done and _is_all(plan, before))):
         snapshots.adopt(plan.accepted, new)
     elif batches:
-        confirmed = outcome.confirm(plan, done, desk)
-        counts = outcome.count(plan, confirmed, batches, desk)
+        answered = [batch for batch in batches if batch.state in ("done", "folded")]
+        everything = outcome.confirm(plan, answered, desk)
+        counts = outcome.count(plan, everything, batches, desk)
         if done:
+            confirmed = everything if done == answered else outcome.confirm(plan, done, desk)
             old = None if work.whole else before
             snapshots.fold(old, confirmed, desk, new)
     elif planned:

@@ -22,12 +22,12 @@ Frame = nw.LazyFrame[Any]
 
 
 def confirm(plan: Plan, batches: Sequence[JournaledBatch], engine: Engine) -> Confirmed:
-    """The rows that the destination has answered for good, by what it said of them."""
+    """The rows of these batches, which were answered for good, by what was said of them."""
     delivered: list[Frame] = []
     removed: list[Frame] = []
     refused: list[Frame] = []
     for operation in ("add", "update", "remove"):
-        done = [b for b in batches if b.operation == operation and b.state == "done"]
+        done = [batch for batch in batches if batch.operation == operation]
         if not done:
             continue
         rows = rows_of(plan, operation, done, engine)
