@@ -44,7 +44,9 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     work.watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
     profiles = read_profiles(job, work.prepared.source, work.opened)
     # The engine works without Python's lock: what comes next is imported meanwhile.
-    _meanwhile("pyarrow.parquet", "pyarrow.compute", "email_validator")
+    has_addresses = len(mapping.checks) > mapping.certain
+    soon = ("pyarrow.parquet", "pyarrow.compute", *["email_validator"] * has_addresses)
+    _meanwhile(*soon)
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     work.orders.obey()
     _meanwhile("exportkit.state.journal")
