@@ -30,6 +30,17 @@ COUNT_WORDS = {
 }
 """What each count says, for people."""
 
+_LATER = "what was delivered is remembered; the next run of the job goes on from there"
+NEXT = {
+    "access_denied": "look at the credentials in the connection's file; then run the job again",
+    "destination": _LATER,
+    "throttled": _LATER,
+    "unavailable": _LATER,
+    "outcome_unknown": _LATER,
+    "quota_spent": _LATER,
+}
+"""What to do about an error whose plugin does not say it."""
+
 
 def show_json(document: object) -> None:
     """Print one JSON document."""
@@ -105,7 +116,8 @@ def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequenc
 
 def _in_a_word(counts: Counts) -> str:
     lost = counts.rejected + counts.refused
-    said = [f"{counts.sent:,} sent" if counts.sent else "nothing sent"]
+    verb = "handed over" if counts.unsettled else "sent"
+    said = [f"{counts.sent:,} {verb}" if counts.sent else "nothing sent"]
     if counts.removed:
         said.append(f"{counts.removed:,} removed")
     if lost:
@@ -203,8 +215,9 @@ def show_failure(failure: Failure) -> None:
     message = failure.message.removesuffix(f" ({failure.hint})") if one else failure.message
     for line in message.splitlines():
         click.echo(f"  {line}", err=True)
-    if failure.hint and failure.hint not in message:
-        click.echo(f"    {failure.hint}", err=True)
+    hint = failure.hint or NEXT.get(failure.kind)
+    if hint and hint not in message:
+        click.echo(f"    {hint}", err=True)
 
 
 def _show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None:

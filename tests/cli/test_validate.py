@@ -1,0 +1,65 @@
+"""`exportkit validate`: every file, or what some jobs need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Command
+
+JOB = "vip-newsletter"
+
+
+def test_every_file_is_checked(exportkit: Command) -> None:
+    said = exportkit("validate", "--json")
+    assert list(said.json) == ["valid", "checked", "complaints", "warnings"]
+    assert sorted(said.json["checked"]) == [
+        "connections/files.yaml",
+        "exportkit.yaml",
+        "jobs/birthday-cards.yaml",
+        "jobs/call-list.yaml",
+        "jobs/vip-newsletter.yaml",
+        "sources/customers.yaml",
+    ]
+
+
+def test_of_some_jobs_only_what_they_need(exportkit: Command, workspace: Path) -> None:
+    (workspace / "jobs" / "call-list.yaml").write_text("version: 1\nname: [\n")
+    said = exportkit("validate", JOB, "--json")
+    assert said.code == 0
+    assert "jobs/call-list.yaml" not in said.json["checked"]
+    assert [warning["file"] for warning in said.json["warnings"]] == ["jobs/call-list.yaml"]
+    assert exportkit("validate").code == 2
+
+
+def test_all_that_is_wrong_is_said_at_once(exportkit: Command, workspace: Path) -> None:
+    job = workspace / "jobs" / "vip-newsletter.yaml"
+    job.write_text(job.read_text().replace("column: first_name", "column: fist_name"))
+    source = workspace / "sources" / "customers.yaml"
+    source.write_text(source.read_text().replace("lifetime_value >=", "lifetime_valeu >="))
+    said = exportkit("validate", "--json")
+    assert said.code == 2
+    assert said.json["valid"] is False
+    assert {(c["file"], c["hint"]) for c in said.json["complaints"]} == {
+        ("jobs/vip-newsletter.yaml", "did you mean 'first_name'?"),
+        ("sources/customers.yaml", "did you mean 'lifetime_value'?"),
+    }
+    for complaint in said.json["complaints"]:
+        assert complaint["line"] > 1
+        assert complaint["column"] > 1
+        assert complaint["path"]
+
+
+def test_an_unknown_job(exportkit: Command) -> None:
+    said = exportkit("validate", "vip-newslettr", "--json")
+    assert said.code == 2
+    assert said.json["complaints"][0]["hint"] == "did you mean 'vip-newsletter'?"
+
+
+def test_nothing_is_written_whatever_is_wrong(exportkit: Command, workspace: Path) -> None:
+    (workspace / "data" / "profiles.csv").write_text("")
+    before = sorted(workspace.rglob("*"))
+    assert exportkit("validate").code == 2
+    assert sorted(workspace.rglob("*")) == before
