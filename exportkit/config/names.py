@@ -46,6 +46,8 @@ def unusable(name: str) -> str | None:
     """Why no field can have this name; None if one can."""
     if name.lower().startswith(("exportkit.", "exportkit_")):
         return "names that start with exportkit_ or exportkit. are reserved"
+    if not name.strip():
+        return "there is nothing to see of it"
     return "the asterisk alone stands for every column" if name == "*" else None
 
 

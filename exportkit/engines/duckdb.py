@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ARROW_ROWS = 65_536
+_STREAM = re.compile(r"the stream registered as '(held_\d+)' failed")
 
 
 class DuckEngine:
@@ -35,6 +37,7 @@ class DuckEngine:
         self._connect = connect
         self._explain = explain
         self._held: list[str] = []
+        self._loaded: dict[str, Path] = {}
         self._names = (f"held_{number}" for number in count(1))
 
     @cached_property
@@ -68,6 +71,7 @@ class DuckEngine:
         schema, name = parquet.read_schema(path), next(self._names)
         if ranges is None:
             self._connection.register(name, parquet.as_dataset(path))
+            self._loaded[name] = path
         else:
             rows = parquet.read_ranges(path, ranges)
             reader = pa.RecordBatchReader.from_batches(schema, rows)
@@ -116,4 +120,8 @@ class DuckEngine:
                 "the disk is full: DuckDB has no room to spill to",
                 hint="free some space on the disk of the state folder, then run again",
             )
+        # A file that was loaded is read later, together with the source.
+        stream = _STREAM.search(str(error))
+        if stream and (path := self._loaded.get(stream[1])):
+            return parquet.unreadable(path)
         return self._explain(error)

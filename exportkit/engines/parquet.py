@@ -107,7 +107,7 @@ def read_batches(path: Path, rows: int = READ_ROWS) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
             yield from ahead(file.iter_batches(rows))
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def read_ranges(path: Path, ranges: Sequence[tuple[int, int]]) -> Iterator[pa.RecordBatch]:
@@ -129,7 +129,7 @@ def read_schema(path: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
 
 
 def as_dataset(path: Path) -> ds.Dataset:
@@ -159,7 +159,8 @@ def count_rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _unreadable(path: Path, error: Exception) -> JournalError:
+def unreadable(path: Path, error: Exception | None = None) -> JournalError:
+    """The error for a file of the state folder that is damaged or not there."""
     return JournalError(
         f"{path} cannot be read: {_reason(error)}",
         hint="move the folder that it lies in away (keep it) and run again: if it is a snapshot, "
@@ -167,7 +168,7 @@ def _unreadable(path: Path, error: Exception) -> JournalError:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | None) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return "it is damaged or not a Parquet file"

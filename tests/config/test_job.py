@@ -211,7 +211,7 @@ def test_time_zone_out_of_the_files_of_the_system(read) -> None:
         assert found.message == f"there is no time zone '{name}'"
 
 
-@pytest.mark.parametrize("name", ["exportkit_key", "EXPORTKIT_FAULT", "Exportkit.x", "*"])
+@pytest.mark.parametrize("name", ["exportkit_key", "EXPORTKIT_FAULT", "Exportkit.x", "*", " "])
 def test_names_that_no_field_can_have(read, name: str) -> None:
     text = SHORT[: SHORT.index("map:")] + f"map: {{a: b, '{name}': c}}\n"
     (found,) = check_job(read(text))
@@ -220,7 +220,7 @@ def test_names_that_no_field_can_have(read, name: str) -> None:
     assert found.hint
 
 
-@pytest.mark.parametrize("name", ["exportkit", "my_exportkit_key", "**", "a*", " "])
+@pytest.mark.parametrize("name", ["exportkit", "my_exportkit_key", "**", "a*", " a "])
 def test_names_that_are_only_odd(read, name: str) -> None:
     text = SHORT[: SHORT.index("map:")] + f"map: {{a: b, '{name}': c}}\n"
     assert list(check_job(read(text))) == []
