@@ -34,17 +34,19 @@ def prepare_jobs(workspace: Workspace, host: Host, names: Sequence[str]) -> list
     """The jobs with all that they name. Raises one ConfigError with everything that is wrong."""
     from exportkit.pipeline.prepare import prepare
 
-    prepared, wrong = [], []
-    for name in dict.fromkeys(names):
+    prepared: dict[str, Prepared] = {}
+    wrong = []
+    for name in names:
         try:
             ready = prepare(workspace, host, workspace.job(name))
             ready.resolved_connection()  # an unset variable is found before the first job runs
-            prepared.append(ready)
+            # A job that is named twice, by name and by file, is one.
+            prepared[ready.job.name] = ready
         except ConfigError as error:
             wrong += [complaint for complaint in error.complaints if complaint not in wrong]
     if wrong:
         raise ConfigError(complaints=wrong)
-    return prepared
+    return list(prepared.values())
 
 
 def scheduled_jobs(workspace: Workspace) -> list[str]:

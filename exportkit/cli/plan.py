@@ -14,10 +14,13 @@ from exportkit.redaction import mask
 @click.command()
 @click.argument("job")
 @click.option("--full", is_flag=True, help="Plan to send every accepted row.")
+@click.option("--offline", is_flag=True, help="Ask nobody: use what was last known.")
 @click.option("--show-values", is_flag=True, help="Show keys and values; this is audited.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: bool) -> None:
+def plan(
+    ctx: click.Context, job: str, full: bool, offline: bool, show_values: bool, as_json: bool
+) -> None:
     """Show what a run of JOB would add, update, remove, leave and reject.
 
     Nothing is sent. The sample shows which columns of which rows change; keys are masked and
@@ -41,7 +44,7 @@ def plan(ctx: click.Context, job: str, full: bool, show_values: bool, as_json: b
     with open_house(workspace) as house, watching(prepared.job.name) as watch:
         if show_values:
             note(house.journal, "plan --show-values", prepared.job.name)
-        planned = plan_job(prepared, house, Orders(full=full), watch)
+        planned = plan_job(prepared, house, Orders(full=full, offline=offline), watch)
     sample = [_shown(change, show_values) for change in planned.sample]
     if as_json:
         report.show_json(planned.as_dict() | {"sample": sample})

@@ -72,7 +72,7 @@ def run(
         report.show_warnings(workspace.warnings)
     allowed = Allowed(allow_empty, allow_removals, allow_rejections)
     with open_house(workspace) as house, _stop_signals() as stop:
-        orders = Orders(full, retry_refused, plan_id, allowed, stop.is_set)
+        orders = Orders(full, retry_refused, plan_id, allowed=allowed, stopped=stop.is_set)
         runs = [_run_one(job, house, orders, as_json=as_json) for job in prepared]
         for done in runs:
             report.show_notes(host.run_finished(done))

@@ -5,9 +5,9 @@ Read `run_job` first; the rest of the file are its clauses.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exportkit.access.consent import require_consent
 from exportkit.engines.desk import open_desk
@@ -23,8 +23,8 @@ from exportkit.pipeline.record import Record, new_run_id
 from exportkit.pipeline.review import require_plan, write_reviewed
 from exportkit.pipeline.source import column_complaints
 from exportkit.pipeline.work import Orders, Planned, Watch, Work
-from exportkit.records import Run, Target
-from exportkit.state import snapshots
+from exportkit.records import Catalogue, Run, Target
+from exportkit.state import catalogues, snapshots
 from exportkit.state.folder import new_folder
 from exportkit.state.retention import in_use, tidy
 
@@ -91,8 +91,9 @@ def working(
         if complaints := [*opened.complaints(), *column_complaints(job, opened)]:
             raise ConfigError(complaints=complaints)
         engine = DuckEngine(lambda: opened.connection, opened.explain)
-        with prepared.destination.connect(connection) as session:
-            catalogue = prepared.destination.describe_target(session, prepared.options)
+        offline = orders.offline
+        with nullcontext() if offline else prepared.destination.connect(connection) as session:
+            catalogue = _catalogue(prepared, house, session, offline=offline)
             target = Target(prepared.options, catalogue, prepared.workspace.root)
             declared = (*prepared.description.fields, *catalogue.fields)
             mapping = map_job(job, target, declared, prepared.destination.map_fields)
@@ -112,3 +113,14 @@ def working(
                     job.name, prepared.target_identity(catalogue.identity, mapping.key)
                 ),
             )
+
+
+def _catalogue(prepared: Prepared, house: House, session: Any, *, offline: bool) -> Catalogue:
+    """What is at the target now, kept for offline plans; or what was there the last time."""
+    known = house.state.catalogue(prepared.connection.name, dict(prepared.job.destination))
+    if offline and prepared.destination.can("describe_target"):
+        return catalogues.recall(known)
+    catalogue = prepared.destination.describe_target(session, prepared.options)
+    if prepared.destination.can("describe_target"):
+        catalogues.remember(known, catalogue)
+    return catalogue

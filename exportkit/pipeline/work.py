@@ -36,6 +36,7 @@ class Orders:
     full: bool = False
     retry_refused: bool = False
     plan_id: str | None = None
+    offline: bool = False
     allowed: Allowed = field(default_factory=Allowed)
     stopped: Callable[[], bool] = lambda: False
 
