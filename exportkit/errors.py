@@ -60,11 +60,15 @@ class Complaint:
     location: Location | None = None
     hint: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def placed(self) -> str:
+        """The message with its place before it, without the hint."""
         where = f"{self.location}: " if self.location else ""
         path = f"{self.location.path}: " if self.location and self.location.path else ""
-        hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}{path}{self.message}{hint}"
+        return f"{where}{path}{self.message}"
+
+    def __str__(self) -> str:
+        return f"{self.placed} ({self.hint})" if self.hint else self.placed
 
 
 class ExportkitError(Exception):
@@ -85,6 +89,11 @@ class ExportkitError(Exception):
     def complaints(self) -> tuple[Complaint, ...]:
         """The error as complaints: one, unless several things are wrong at once."""
         return (Complaint(self.message, self.location, self.hint),)
+
+    @property
+    def placed(self) -> str:
+        """What is wrong, a line a complaint, each with its place and without its hint."""
+        return "\n".join(complaint.placed for complaint in self.complaints)
 
     def __str__(self) -> str:
         return "\n".join(str(complaint) for complaint in self.complaints)

@@ -60,7 +60,7 @@ def error_document(error: ExportkitError) -> dict[str, Any]:
     """The error as `error` of the JSON output."""
     return {
         "kind": error.kind,
-        "message": str(error),
+        "message": error.placed,
         "hint": error.hint,
         "complaints": [complaint_document(complaint) for complaint in error.complaints],
     }

@@ -109,18 +109,19 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
         key=work.key,
     )
     done = [batch for batch in batches if batch.state == "done"]
-    planned = counts.sent + counts.removed
+    planned, left = counts.sent + counts.removed, plan.changes("left")
     complete = sum(batch.rows for batch in done if not batch.refused) == planned
     if complete and (work.whole or (done and _is_all(plan, before))):
         snapshots.adopt(plan.accepted, new)
-    elif batches:
+    elif batches or left.exists():
         answered = [batch for batch in batches if batch.state in ("done", "folded")]
         everything = outcome.confirm(plan, answered, desk)
         counts = outcome.count(plan, everything, batches, desk)
-        if done:
+        if done or left.exists():
             confirmed = everything if done == answered else outcome.confirm(plan, done, desk)
             old = None if work.whole else before
             snapshots.fold(old, confirmed, desk, new)
+            left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
     elif planned:
         counts = counts_before_sending(counts)
     if not work.whole:

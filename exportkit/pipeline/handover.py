@@ -89,7 +89,7 @@ class Plan:
     """A plan as it was written to `folder`; the counts are what a run without refusals ends with.
 
     `rows` are the accepted rows as a frame. The folder holds accepted.parquet, rejections.parquet
-    and changes/{add,update,remove}.parquet, of the last three only those that have rows.
+    and changes/{add,update,remove,left}.parquet, of the last four only those that have rows.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ class Plan:
         return self.folder / "rejections.parquet"
 
     def changes(self, operation: str) -> Path:
-        """The rows of one operation: add, update or remove."""
+        """The rows of one operation: add, update or remove; `left` are keys left to other jobs."""
         return self.folder / "changes" / f"{operation}.parquet"
 
     def sent_file(self, operation: str) -> Path:

@@ -38,7 +38,9 @@ def confirm(plan: Plan, batches: Sequence[JournaledBatch], engine: Engine) -> Co
                 refused.append(rows.join(reasons, on=KEY, how="inner"))
             rows = rows.join(reasons, on=KEY, how="anti")
         (removed if operation == "remove" else delivered).append(rows)
-    return Confirmed(*(_held(frames, engine) for frames in (delivered, removed, refused)))
+    path = plan.changes("left")
+    left = [engine.load(path)] if path.exists() else []
+    return Confirmed(*(_held(frames, engine) for frames in (delivered, removed, refused, left)))
 
 
 def rows_of(

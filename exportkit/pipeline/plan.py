@@ -149,13 +149,20 @@ def _by_column(updates: Frame, columns: Sequence[str]) -> dict[str, int]:
 def _removals(
     accepted: Accepted, before: Before, columns: Sequence[str], engine: Engine, folder: Path
 ) -> int:
-    """Only leaving the segments or being suppressed removes; a rejected row stays where it is."""
+    """Only leaving the segments or being suppressed removes; a rejected row stays where it is.
+
+    Whom another job has delivered too is left to it: `left` are those, so that they are no longer
+    this job's, and the other one takes them out when its turn comes.
+    """
     if before.delivered is None:
         return 0
     gone = before.delivered.join(accepted.staying, on=KEY, how="anti")
-    for keep in (before.elsewhere, before.unsettled):
-        if keep is not None:
-            gone = gone.join(keep, on=KEY, how="anti")
+    if before.unsettled is not None:
+        gone = gone.join(before.unsettled, on=KEY, how="anti")
+    if before.elsewhere is not None:
+        left = gone.join(before.elsewhere, on=KEY, how="semi").select(KEY)
+        _write_some(left, engine, folder, "left")
+        gone = gone.join(before.elsewhere, on=KEY, how="anti")
     return _write_some(aligned(gone, columns), engine, folder, "remove")
 
 

@@ -147,9 +147,12 @@ def reviewed(work: Work) -> Plan:
 
 
 def inputs(work: Work) -> Inputs:
-    snapshot = snapshots.read_snapshot(work.place)
-    source, target = work.opened.fingerprint(), work.place.name
-    return inputs_of(work.prepared, source, target, snapshot.run_id if snapshot else None)
+    """What a plan made now depends on; whom a mirror takes out, on other jobs' snapshots too."""
+    mirrors = work.prepared.mode == "mirror"
+    others = snapshots.others(work.place) if mirrors else []
+    known = [each for each in (snapshots.read_snapshot(work.place), *others) if each is not None]
+    delivered = " ".join(snapshot.run_id for snapshot in known)
+    return inputs_of(work.prepared, work.opened.fingerprint(), work.place.name, delivered)
 
 
 def _unsettled(work: Work, engine: DuckEngine) -> Any:

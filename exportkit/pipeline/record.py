@@ -83,7 +83,7 @@ class Record:
         try:
             yield
         except ExportkitError as error:
-            self._failure = Failure(error.kind, str(error), error.hint)
+            self._failure = Failure(error.kind, error.placed, error.hint)
         except Exception as error:  # noqa: BLE001 - the run fails, the host does not
             self._failure = Failure(
                 "internal",

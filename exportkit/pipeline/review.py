@@ -53,8 +53,11 @@ class Inputs:
         return [_WORDS[name] for name in mine if mine[name] != theirs[name]]
 
 
-def inputs_of(prepared: Prepared, source: str, target: str, snapshot: str | None) -> Inputs:
-    """What a plan made now depends on; `source` is the fingerprint of the source's data."""
+def inputs_of(prepared: Prepared, source: str, target: str, delivered: str) -> Inputs:
+    """What a plan made now depends on; `source` is the fingerprint of the source's data.
+
+    `delivered` names the runs that wrote the snapshots of the target.
+    """
     plugin = prepared.destination.plugin
     return Inputs(
         source=source,
@@ -63,7 +66,7 @@ def inputs_of(prepared: Prepared, source: str, target: str, snapshot: str | None
         connection=fingerprint(prepared.connection.document.data),
         plugin=f"{plugin.distribution} {plugin.version}",
         target=target,
-        snapshot=snapshot or "",
+        snapshot=delivered,
     )
 
 

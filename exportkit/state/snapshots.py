@@ -51,11 +51,13 @@ class Confirmed:
     """What a run has achieved, as held frames of the key and the columns.
 
     `delivered` were accepted, `removed` are out of the target, `refused` carry a REASON too.
+    `left` are keys alone: they are still in the target, but for the sake of other jobs.
     """
 
     delivered: nw.LazyFrame[Any] | None = None
     removed: nw.LazyFrame[Any] | None = None
     refused: nw.LazyFrame[Any] | None = None
+    left: nw.LazyFrame[Any] | None = None
 
 
 def read_snapshot(folder: Path) -> Snapshot | None:
@@ -112,7 +114,8 @@ def fold(
     `new` says whose it is; its rows and files are filled in.
     """
     columns, folder, run_id = new.columns, new.folder, new.run_id
-    gone = [f.select(KEY) for f in (confirmed.delivered, confirmed.removed) if f is not None]
+    settled = (confirmed.delivered, confirmed.removed, confirmed.left)
+    gone = [frame.select(KEY) for frame in settled if frame is not None]
     delivered = [] if confirmed.delivered is None else [confirmed.delivered]
     refused = [] if confirmed.refused is None else [confirmed.refused]
     if before is not None:
