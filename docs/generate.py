@@ -59,23 +59,36 @@ def files() -> str:
     ):
         schema = json.loads((SCHEMAS / f"{kind}.schema.json").read_text(encoding="utf-8"))
         parts.append(f"### {title}\n\n{schema['description']}\n")
-        parts.append("\n".join(_keys(schema, schema, "")) + "\n")
+        # A key of two forms of one thing, such as an entry and a list of entries, is said once.
+        parts.append("\n".join(dict.fromkeys(_keys(schema, schema, ""))) + "\n")
     return "\n".join(parts)
 
 
 def _keys(schema: dict[str, Any], whole: dict[str, Any], path: str) -> Iterator[str]:
-    required = set(schema.get("required", ()))
-    for name, part in schema.get("properties", {}).items():
+    """A line for each key below `path`, in whichever of its forms it is written."""
+    properties = schema.get("properties", {})
+    # The only key of a form is what makes it that form, so there is nothing to require.
+    required = set(schema.get("required", ())) if len(properties) > 1 else set()
+    for name, part in properties.items():
         found = _resolved(part, whole)
-        where = f"{path}{name}"
-        words = found.get("description") or part.get("description") or found.get("title") or ""
         mark = " (required)" if name in required else ""
-        yield f"- `{where}`{mark}: {' '.join(words.split())}"
-        yield from _keys(found, whole, f"{where}.")
-        inner = found.get("additionalProperties")
-        if isinstance(inner, dict):
-            for option in (inner, *inner.get("oneOf", ()), *inner.get("anyOf", ())):
-                yield from _keys(_resolved(option, whole), whole, f"{where}.NAME.")
+        said = [" ".join(found.get("description", "").split()), *_choices(found)]
+        yield f"- `{path}{name}`{mark}: {' '.join(said)}"
+        yield from _keys(found, whole, f"{path}{name}.")
+    for form in (*schema.get("anyOf", ()), schema.get("items")):
+        if isinstance(form, dict):
+            yield from _keys(_resolved(form, whole), whole, path)
+    if isinstance(free := schema.get("additionalProperties"), dict):
+        placeholder = {"map.": "FIELD", "segments.": "SEGMENT"}.get(path, "NAME")
+        yield from _keys(_resolved(free, whole), whole, f"{path}{placeholder}.")
+
+
+def _choices(schema: dict[str, Any]) -> Iterator[str]:
+    """The values that are allowed, where they are few and not said in words."""
+    words = schema.get("description", "")
+    values = [str(value) for value in schema.get("enum", ())]
+    if values and not all(value in words for value in values):
+        yield f"One of {', '.join(f'`{value}`' for value in values)}."
 
 
 def _resolved(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
