@@ -6,7 +6,9 @@ import os
 import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,6 +81,15 @@ def test_without_a_terminal_there_is_a_line_a_stage(exportkit: Command) -> None:
 
 def test_on_a_terminal_there_is_a_live_line(workspace: Path) -> None:
     leader, follower = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # the terminal is closed
+            while part := os.read(leader, 4096):
+                seen.append(part)
+
+    reader = Thread(target=read)
+    reader.start()
     done = subprocess.run(
         [EXPORTKIT, "run", "vip-newsletter"],
         stdout=subprocess.PIPE,
@@ -88,9 +99,9 @@ def test_on_a_terminal_there_is_a_live_line(workspace: Path) -> None:
         check=True,
     )
     os.close(follower)
-    seen = os.read(leader, 65536).decode()
+    reader.join()
     os.close(leader)
-    assert "\x1b[" in seen
+    assert b"\x1b[" in b"".join(seen)
     assert b"partial" in done.stdout
 
 
