@@ -6,7 +6,7 @@ import re
 import traceback
 
 _PERSONAL = (
-    (re.compile(r"[^\s@\"'<>(),;:]+@[^\s@\"'<>(),;:]+"), "[address]"),
+    (re.compile(r"[^\s@\"'<>(),;:]*@[^\s@\"'<>(),;:]+"), "[address]"),
     (re.compile(r"\b(?=\w*[0-9])(?=\w*[A-Za-z])[\w-]{24,}\b"), "[token]"),
     (re.compile(r"\+?[0-9](?:[ ().-]{0,2}[0-9]){6,}"), "[number]"),
 )
