@@ -42,10 +42,15 @@ BUCKETS = (
 )
 
 
-class Silent:
-    """Looks on and says nothing."""
+@dataclass
+class Onlooker:
+    """Looks on, remembers the stages and says nothing."""
 
-    def stage(self, name: str, detail: str = "") -> None: ...
+    stages: list[str] = field(default_factory=list)
+
+    def stage(self, name: str, detail: str = "") -> None:
+        self.stages.append(name)
+
     def sending(self, rows: int) -> None: ...
     def sent(self, rows: int) -> None: ...
 
@@ -59,6 +64,7 @@ class Shop:
     job: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     last: Run | None = None
+    watch: Onlooker = field(default_factory=Onlooker)
 
     def people(self, *rows: str, header: str = "id,email,name,city") -> None:
         text = "\n".join([header, *rows])
@@ -87,17 +93,18 @@ class Shop:
         path.write_text(text, encoding="utf-8")
 
     def _open(self) -> Any:
-        self.write("jobs/vip.yaml", self.job)
+        self.write(f"jobs/{self.job['name']}.yaml", self.job)
         self.write("sources/people.yaml", self.source)
         workspace = open_workspace(self.root)
-        return prepare(workspace, self.host, workspace.job("vip"))
+        return prepare(workspace, self.host, workspace.job(self.job["name"]))
 
     def run(self, *, allow: Sequence[str] = (), **orders: Any) -> Run:
         """Run the job; checks what holds for every run, however it ended."""
         prepared = self._open()
+        self.watch = Onlooker()
         allowed = Allowed(**dict.fromkeys(allow, True))
         with self.house() as house:
-            run = run_job(prepared, house, Orders(allowed=allowed, **orders), Silent())
+            run = run_job(prepared, house, Orders(allowed=allowed, **orders), self.watch)
             journaled = house.journal.run(run.run_id)
         assert journaled
         assert journaled.run == run
@@ -115,7 +122,7 @@ class Shop:
     def plan(self) -> Planned:
         prepared = self._open()
         with self.house() as house:
-            return plan_job(prepared, house, Orders(), Silent())
+            return plan_job(prepared, house, Orders(), self.watch)
 
     def house(self) -> House:
         return House(open_state(self.root, ".exportkit"))

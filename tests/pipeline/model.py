@@ -59,6 +59,7 @@ class Changes:
     add: dict[str, Values] = field(default_factory=dict)
     update: dict[str, tuple[Values, Values]] = field(default_factory=dict)
     remove: dict[str, Values] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
 
 
 def accept(
@@ -116,8 +117,9 @@ def plan(found: Sorted, known: Known, mode: Mode) -> Changes:
         else:
             changes.update[key] = (was, values)
     if mode == "mirror":
-        staying = found.staying | known.elsewhere | known.unsettled
-        changes.remove = {key: was for key, was in delivered.items() if key not in staying}
+        gone = delivered.keys() - found.staying - known.unsettled
+        changes.left = gone & known.elsewhere
+        changes.remove = {key: delivered[key] for key in gone - known.elsewhere}
     counts["rejected"] = len(found.rejected)
     counts["suppressed"] = found.suppressed
     counts["duplicates"] = found.duplicates

@@ -152,6 +152,7 @@ def test_it_plans_what_the_model_plans(
     new, old = read(updates), read(updates, WAS) if updates.exists() else {}
     assert {key: (old[key], new[key]) for key in new} == expected.update
     assert read(plan.changes("remove")) == expected.remove
+    assert {row[KEY] for row in file_rows(plan.changes("left"))} == expected.left
     counts = plan.counts.as_dict()
     assert {name: n for name, n in counts.items() if n and name != "selected"} == dict(
         +expected.counts

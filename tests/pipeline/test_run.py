@@ -61,6 +61,7 @@ def test_the_second_run_finds_everything_unchanged(shop: Shop, to: str) -> None:
     again = shop.counts()
     sent = 3 if to == "file" else 0
     assert again == Counts(selected=3, unchanged=3, sent=sent)
+    assert ("planning" in shop.watch.stages) == (to == "file"), "nothing new is not even read"
     (shop.root / "people.csv").touch()
     assert shop.counts() == again, "a file that only looks new"
     assert to == "file" or len(shop.calls("push")) == 1
