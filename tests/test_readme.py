@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""What the README shows is what happens: its commands run, its table and its status are true."""
 
 from __future__ import annotations
 
@@ -6,52 +6,104 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
+
+from exportkit import hookspecs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+VARYING = (
+    (re.compile(r"\d{8}T\d{6}-([a-z0-9-]+)-[0-9a-f]{6}"), r"RUN-OF-\1"),
+    (re.compile(r"\bin \d+(\.\d+)? s\b"), "in SOME s"),
+)
 
 
 def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(README) if found == language]
+    found = [text for named, text in BLOCK.findall(README) if named == language]
+    assert found, f"the README has no {language} block any more"
+    return found
 
 
-def commands(block: str) -> list[tuple[str, str]]:
-    """Each command with the output that is shown below it."""
-    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)[1:]
-    return list(zip(parts[::2], parts[1::2], strict=True))
+def shell(folder: Path, lines: list[str]) -> list[tuple[str, str, int]]:
+    """What each line writes to stdout and stderr, and its exit code; all in one shell."""
+    logs = folder.parent / f"{folder.name}-logs"
+    logs.mkdir()
+    script = []
+    for n, line in enumerate(lines):
+        log = logs / str(n)
+        script.append(f'{{ {line}\n}} >"{log}.out" 2>"{log}.err"; c=$?')
+        script.append(f'echo $c >"{log}.code"; (exit $c)')
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-c", "\n".join([*script, "true"])],
+        cwd=folder,
+        env={**os.environ, "PATH": tools},
+        check=True,
+    )
+    parts = [[(logs / f"{n}.{part}") for part in ("out", "err", "code")] for n in range(len(lines))]
+    read = [[path.read_text(encoding="utf-8") for path in paths] for paths in parts]
+    return [(out, err, int(code)) for out, err, code in read]
+
+
+def shown_as(text: str) -> str:
+    for pattern, instead in VARYING:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether the printed text is as shown, where a line `...` stands for any lines."""
+    parts = [re.escape(part) for part in re.split(r"^\.\.\.\n", shown_as(shown), flags=re.M)]
+    return re.fullmatch(r"(?:.*\n)*".join(parts), shown_as(printed)) is not None
 
 
 @pytest.mark.parametrize("block", blocks("console"))
 def test_the_commands_print_what_is_shown(block: str, tmp_path: Path) -> None:
-    folder = tmp_path
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for command, shown in commands(block):
-        if command.startswith("cd "):
-            folder /= command.removeprefix("cd ")
-            continue
-        done = subprocess.run(
-            command,
-            shell=True,
-            cwd=folder,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(shown), command
+    parts = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
+    lines, shown = parts[1::2], parts[2::2]
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    answers = shell(folder, lines)
+    for (line, expected), (out, err, code), later in zip(
+        zip(lines, shown, strict=True), answers, [*lines[1:], ""], strict=True
+    ):
+        assert code == 0 or later == "echo $?", f"{line}\n{err}"
+        printed = out or (err if code else "")
+        assert matches(expected, printed), f"$ {line}\n{printed}"
 
 
-def test_the_make_targets_are_there() -> None:
+@pytest.mark.parametrize("block", blocks("sh"))
+def test_the_setup_works(block: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make (demo|test|lint|bench)", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
-    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    for line in block.splitlines():
+        if target := re.match(r"make (\w+)", line):
+            assert re.search(rf"^{target[1]}:", makefile, re.MULTILINE), line
+    lines = [line for line in block.splitlines() if not line.startswith("make ")]
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(
+        ["bash", "-e", "-c", "\n".join(lines)],
+        cwd=ROOT,
+        env={**os.environ, "PATH": tools},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("block", blocks("crontab"))
+def test_the_crontab_line_runs(block: str, tmp_path: Path) -> None:
+    command = re.fullmatch(r"(?:\S+ ){5} *(.*)\n", block)
+    assert command
+    there = command[1].replace("/srv/", f"{tmp_path}/")
+    workspace = re.match(r"cd (\S+) ", there)
+    assert workspace
+    folder = tmp_path / "home"
+    folder.mkdir()
+    _, done = shell(folder, [f"exportkit init {workspace[1]}", there])
+    assert done[2] == 0, done[1]
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
@@ -59,7 +111,34 @@ def test_the_job_that_is_shown_is_valid(block: str, tmp_path: Path) -> None:
     from exportkit.config.documents import read_document
     from exportkit.config.schemas import check
 
-    assert yaml.safe_load(block)
     job = tmp_path / "job.yaml"
     job.write_text(block, encoding="utf-8")
     assert check(read_document(job, "job.yaml"), "job") == []
+
+
+def test_the_table_has_the_hooks_in_the_order_of_the_calls() -> None:
+    specified = [name for name, spec in vars(hookspecs).items() if hasattr(spec, "exportkit_spec")]
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", README, re.MULTILINE)
+    assert re.findall(r"\w+", " ".join(rows)) == specified
+
+
+def test_the_status_names_the_plugins_that_can_be_chosen() -> None:
+    status = README.partition("**Status.**")[2].partition("\n\n")[0]
+    for folder, said in (("csv", True), ("constant_contact", False)):
+        project = tomllib.loads((ROOT / "plugins" / folder / "pyproject.toml").read_text("utf-8"))
+        assert ("entry-points" in project["project"]) is said, "the README says otherwise"
+    assert "**CSV**" in status
+    assert "**Constant Contact is not there yet**" in status
+
+
+def test_what_ci_does_is_what_the_readme_says() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_what_differs_is_noticed() -> None:
+    run = "20261124T171356-a-b-551ed0"
+    assert matches("a\n...\nd\n", "a\nb\nc\nd\n")
+    assert matches(f"{run} in 1.2 s\n", "20270101T000000-a-b-000000 in 11 s\n")
+    assert not matches("74 sent\n", "75 sent\n")
+    assert not matches("a\n", "a\nb\n")
+    assert not matches("a\n...\nd\n", "a\nb\n")
