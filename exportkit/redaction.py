@@ -6,7 +6,11 @@ import re
 import traceback
 
 _PERSONAL = (
-    (re.compile(r"[^\s@\"'<>(),;:]*@[^\s@\"'<>(),;:]+"), "[address]"),
+    (
+        # An apostrophe inside of a name belongs to it; around an address it is a quote.
+        re.compile(r"(?:[^\s@\"'<>(),;:]+')*[^\s@\"'<>(),;:]*@[^\s@\"'<>(),;:]+"),
+        "[address]",
+    ),
     (re.compile(r"\b(?=\w*[0-9])(?=\w*[A-Za-z])[\w-]{24,}\b"), "[token]"),
     (re.compile(r"\+?[0-9](?:[ ().-]{0,2}[0-9]){6,}"), "[number]"),
 )

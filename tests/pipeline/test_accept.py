@@ -103,7 +103,7 @@ def by_key(found: Accepted) -> dict[str, model.Values]:
     prefer="ascending",
     suppresses=False,
 )
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_accepts_what_the_model_accepts(
     engine: DuckEngine, folder: Path, rows: list[Row], prefer: Any, suppresses: bool
 ) -> None:

@@ -139,7 +139,7 @@ def situations(draw: st.DrawFn) -> tuple[Sorted, Known]:
 
 
 @given(situations(), st.sampled_from(["upsert", "insert", "mirror", "mirror", "full"]))
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_it_plans_what_the_model_plans(
     where: DuckEngine, folders: Any, situation: tuple[Sorted, Known], mode: Mode
 ) -> None:
