@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +36,45 @@ def test_the_index_names_every_page() -> None:
     assert [
         p.name for p in DOCS.glob("*.md") if p.name != "README.md" and p.name not in index
     ] == []
+
+
+def test_every_key_of_the_schemas_is_on_the_page() -> None:
+    page = (DOCS / "files.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"\w+", " ".join(re.findall(r"^- `([^`]+)`", page, re.MULTILINE))))
+    for schema in sorted((ROOT / "schemas").glob("*.json")):
+        missing = keys(json.loads(schema.read_text(encoding="utf-8"))) - words
+        assert not missing, f"{schema.name}: {missing}"
+
+
+def keys(schema: object) -> set[str]:
+    """The names of all properties, however deep."""
+    if isinstance(schema, list):
+        return set().union(*map(keys, schema))
+    if not isinstance(schema, dict):
+        return set()
+    named = schema.get("properties", {})
+    below = [value for name, value in schema.items() if name not in ("examples", "properties")]
+    return set(named) | keys([*named.values(), *below])
+
+
+def test_the_map_that_is_shown_delivers(tmp_path: Path) -> None:
+    shown = re.search(r"```yaml\n(map:.*?)```", (DOCS / "files.md").read_text("utf-8"), re.DOTALL)
+    assert shown
+    for name, text in {
+        "exportkit.yaml": "version: 1\n",
+        "sources/people.yaml": "version: 1\nname: people\nfile: people.csv\nkey: id\n"
+        "segments: {all: {}}\n",
+        "connections/files.yaml": "version: 1\nname: files\ntype: csv\n",
+        "jobs/letter.yaml": "version: 1\nname: letter\nsource: people\nsegments: [all]\n"
+        f"connection: files\ndestination: {{path: letter.csv}}\n{shown[1]}",
+        "people.csv": "id,email,first_name,last_name,birth_date,tier\n"
+        "1, JANE@example.com,jane,Doe,2/1/1990,\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command = [str(Path(sys.executable).with_name("exportkit")), "run", "letter"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "letter.csv").read_text(encoding="utf-8").splitlines()[1] == (
+        '"jane@example.com","Jane","jane Doe","1990-01-02","none","exportkit"'
+    )
