@@ -24,9 +24,10 @@ def held(path: Path, what: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(path, timeout=0, mode=0o600)
+    lock = FileLock(path, mode=0o600)
     try:
-        lock.acquire()
+        # Not quite at once: `status` holds a lock for an instant when it asks who does.
+        lock.acquire(timeout=0.25, poll_interval=0.02)
     except Timeout:
         raise _busy(path, what) from None
     except OSError as error:
