@@ -143,9 +143,9 @@ class Shop:
         with open_ledger(self.root / "ledger") as ledger:
             return ledger.members("everybody")
 
-    def calls(self, hook: str) -> list[Call]:
+    def calls(self, hook: str, after: int = 0) -> list[Call]:
         with open_ledger(self.root / "ledger") as ledger:
-            return ledger.calls(hook)
+            return ledger.calls(hook, after)
 
     def rejected(self) -> list[dict[str, Any]]:
         """The rows that the last run did not deliver."""

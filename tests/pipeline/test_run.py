@@ -88,6 +88,27 @@ def test_who_changed_is_updated_who_is_gone_is_removed(shop: Shop, mode: str) ->
     assert shop.counts().unchanged == 3, "and then there is nothing left to do"
 
 
+def test_who_is_in_two_segments_comes_once(shop: Shop) -> None:
+    shop.source["segments"]["bonn"] = {"where": "city in ('Bonn', 'Athens')"}
+    shop.set(segments=["bonn", "athens"])
+    assert shop.counts() == Counts(selected=2, added=2, sent=2)
+    assert [row["name"] for row in shop.out] == ["Ann", "Bob"]
+
+
+def test_nobody_is_taken_out_before_all_are_in(shop: Shop) -> None:
+    """A person whose key changed must not fall between two lists."""
+    shop.list(receipts=True, settle_after_asks=2)
+    shop.set(mode="mirror")
+    shop.counts()
+    shop.people(ANN.replace("ann@", "anna@"), BOB.replace("Bob", "Rob"), CID)
+    assert shop.counts() == Counts(selected=3, added=1, updated=1, unchanged=1, removed=1, sent=2)
+    (out,) = shop.calls("remove")
+    last = max(call.number for call in shop.calls("push"))
+    asked = [call for call in shop.calls("settle", after=last) if call.number < out.number]
+    assert len(asked) == 2, "the first answer is that it takes longer"
+    assert shop.members.keys() == {"anna@example.com", "bob@example.com", "c@x.org"}
+
+
 def test_a_file_counts_what_changed_since_the_last(shop: Shop) -> None:
     shop.counts()
     shop.people(ANN.replace("Ann", "Anna"), BOB, "4,dan@example.com,Dan,Delft")
@@ -516,7 +537,10 @@ def test_a_plan_sends_nothing_and_is_applied_once(shop: Shop) -> None:
     assert run.counts == Counts(selected=3, unchanged=3)
 
 
-@pytest.mark.parametrize("change", ["source", "job", "applied"])
+CHANGED = {"source": "the source's data", "job": "the job", "applied": "applied already"}
+
+
+@pytest.mark.parametrize("change", CHANGED)
 def test_a_plan_is_refused_when_the_world_has_changed(shop: Shop, change: str) -> None:
     shop.list()
     planned = shop.plan()
@@ -525,12 +549,25 @@ def test_a_plan_is_refused_when_the_world_has_changed(shop: Shop, change: str) -
     elif change == "job":
         shop.set(mode="mirror")
     else:
-        shop.counts()
+        shop.counts(plan_id=planned.plan_id)
     before = len(shop.calls("push"))
     run = shop.run(plan_id=planned.plan_id)
     assert run.error
     assert (run.status, run.error.kind) == ("blocked", "guard")
+    assert CHANGED[change] in run.error.message
     assert len(shop.calls("push")) == before
+
+
+def test_a_plan_is_applied_as_it_was_looked_at_even_if_a_guard_stops_it_once(shop: Shop) -> None:
+    shop.list()
+    shop.set(limits={"rejections": 0})
+    shop.people(ANN, BOB, "3,,Cid,")
+    planned = shop.plan()
+    assert shop.run(plan_id=planned.plan_id).status == "blocked"
+    assert not shop.calls("push")
+    counts = shop.counts(plan_id=planned.plan_id, allow=["rejections"])
+    assert counts == planned.plan.counts == Counts(selected=3, rejected=1, added=2, sent=2)
+    assert shop.members.keys() == {"ann@example.com", "bob@example.com"}
 
 
 @pytest.mark.parametrize(
