@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.durable import synced
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.jail import open_connection
+from exportkit.engines.parquet import SNAPSHOT_AWAY, read_batches
 from exportkit.engines.sql import literal
 from exportkit.errors import JournalError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 _GLOB = set("*?[")
+_FULL = ("no space left", "quota exceeded", "file too large", "enough disk space")
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def open_desk(spill: Path) -> Iterator[Desk]:
     try:
         yield desk
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise _damaged(error) from None
+        raise desk.blame(error) from None
     finally:
         desk.close()
 
@@ -47,7 +49,8 @@ class Desk(DuckEngine):
     """An engine that reads and writes Parquet by itself, on all cores; opened when it is used."""
 
     def __init__(self, spill: Path) -> None:
-        super().__init__(lambda: open_connection(spill), _damaged)
+        super().__init__(lambda: open_connection(spill), self.blame)
+        self._files: list[Path] = []
 
     def close(self) -> None:
         """Close what was opened."""
@@ -61,12 +64,13 @@ class Desk(DuckEngine):
         import duckdb
         import narwhals as nw
 
+        self._files.append(path)
         if ranges is not None or _GLOB & set(str(path)):
             return super().load(path, ranges)
         try:
             return nw.from_native(self._connection.read_parquet(str(path))).lazy()
         except duckdb.Error as error:
-            raise _damaged(error, path) from None
+            raise self.blame(error) from None
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
         """Write the frame as Parquet, replacing a file whole or not at all; answers its rows."""
@@ -94,16 +98,22 @@ class Desk(DuckEngine):
             ) from None
         return int(rows)
 
-
-def _damaged(error: duckdb.Error, path: Path | None = None) -> JournalError:
-    """What went wrong with the run's own files, without what the engine says of their rows."""
-    if "space" in str(error).lower() or "disk" in str(error).lower():
+    def blame(self, error: duckdb.Error) -> JournalError:
+        """What went wrong with the run's own files, without what the engine says of their rows."""
+        said = str(error).lower()
+        if any(words in said for words in _FULL):
+            return JournalError(
+                "the disk of the state folder is full",
+                hint="free some space, then run again; nothing is lost",
+            )
+        # The engine reads many files at once and seldom says which of them it stumbled over.
+        for path in self._files:
+            try:
+                for _ in read_batches(path):
+                    pass
+            except JournalError as found:
+                return found
         return JournalError(
-            "the disk of the state folder is full",
-            hint="free some space, then run again; nothing is lost",
+            f"a file of the state folder cannot be read or written ({type(error).__name__})",
+            hint=f"look at the disk; if a snapshot is damaged, {SNAPSHOT_AWAY}",
         )
-    return JournalError(
-        f"{path or 'a file of the state folder'} cannot be read: it is damaged or not there",
-        hint="if a snapshot is damaged, move its folder away (keep it) and run again: every row "
-        "counts as new then",
-    )

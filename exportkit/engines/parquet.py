@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from exportkit.durable import Draft
@@ -147,7 +148,7 @@ def read_rows(path: Path, first: int, rows: int) -> pa.RecordBatch:
     if table.num_rows != rows:
         raise JournalError(
             f"{path} is shorter than the journal says",
-            hint="it belongs to a run that did not end: move the run's folder away and run --full",
+            hint=_RUN_AWAY,
         )
     return table.combine_chunks().to_batches()[0]
 
@@ -159,16 +160,25 @@ def count_rows(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
+SNAPSHOT_AWAY = (
+    "move its folder away, out of the state folder (keep it), and run again: every row counts as "
+    "new then, and who left the segments since is not taken out"
+)
+"""The way back from a damaged snapshot."""
+
+_RUN_AWAY = (
+    "it belongs to a run that did not end: move that folder and journal.sqlite away, out of the "
+    "state folder (keep them), and run again: what that run sent is sent again then"
+)
+
+
 def unreadable(path: Path, error: Exception | None = None) -> JournalError:
     """The error for a file of the state folder that is damaged or not there."""
-    return JournalError(
-        f"{path} cannot be read: {_reason(error)}",
-        hint="move the folder that it lies in away (keep it) and run again: if it is a snapshot, "
-        "every row counts as new then",
-    )
+    hint = SNAPSHOT_AWAY if "snapshots" in path.parts[-4:] else _RUN_AWAY
+    return JournalError(f"{path} cannot be read: {_reason(error)}", hint=hint)
 
 
 def _reason(error: Exception | None) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
     return "it is damaged or not a Parquet file"

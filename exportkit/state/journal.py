@@ -257,7 +257,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     except OSError as error:
         raise JournalError(
             f"the journal {path} cannot be opened: {(error.strerror or 'failed').lower()}",
-            hint="the user who runs exportkit has to be able to write to the state folder",
+            hint=_AWAY if path.is_dir() else _UNWRITABLE,
         ) from None
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
     sa.event.listen(engine, "connect", _configure)
@@ -305,9 +305,17 @@ def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+_UNWRITABLE = "the user who runs exportkit has to be able to write to the state folder"
+_DAMAGED = ("malformed", "not a database", "no such", "no column", "NoResultFound")
+_AWAY = (
+    "move the file away (keep it), then run again: exportkit starts a new one. The snapshots still "
+    "say what was delivered; what a run that died had sent is sent again"
+)
+
+
 def _journal_error(path: Path, error: sa.exc.SQLAlchemyError) -> JournalError:
     reason = str(getattr(error, "orig", None) or type(error).__name__)
-    hint = "look at the disk and the rights of the state folder"
-    if "malformed" in reason or "not a database" in reason:
-        hint = "move the file away (keep it), then run again: exportkit starts a new one"
+    if any(words in reason for words in _DAMAGED):
+        return JournalError(f"the journal {path} is damaged: {reason}", hint=_AWAY)
+    hint = "look at the disk and the rights of the state folder, then run again: nothing is lost"
     return JournalError(f"the journal {path} does not work: {reason}", hint=hint)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import synced
 from exportkit.engines.frames import KEY, Engine, aligned
-from exportkit.engines.parquet import write_batches
+from exportkit.engines.parquet import SNAPSHOT_AWAY, write_batches
 from exportkit.errors import JournalError
 from exportkit.state.folder import read_json, write_durably
 
@@ -63,14 +63,17 @@ class Confirmed:
 def read_snapshot(folder: Path) -> Snapshot | None:
     """The snapshot in the folder, or None. Raises JournalError if it is damaged or newer."""
     path = folder / "snapshot.json"
-    facts = read_json(path)
+    try:
+        facts = read_json(path)
+    except JournalError:
+        raise _damaged(folder) from None
     if facts is None and not path.exists():
         return None
     try:
         if facts["version"] > VERSION:
             raise JournalError(
                 f"the snapshot {folder} was written by a newer exportkit",
-                hint="install the newer exportkit again",
+                hint="install the newer exportkit again; the snapshot was left as it is",
             )
         return Snapshot(
             folder,
@@ -88,7 +91,9 @@ def read_snapshot(folder: Path) -> Snapshot | None:
 
 def elder(folder: Path) -> Snapshot | None:
     """A snapshot that the same job has of another target, or by another key; None if none."""
-    found = [read_snapshot(other) for other in sorted(folder.parent.glob("*")) if other != folder]
+    # A folder of another name is a copy that somebody keeps, of a damaged one perhaps.
+    targets = sorted(folder.parent.glob("?" * len(folder.name)))
+    found = [read_snapshot(other) for other in targets if other != folder]
     known = [snapshot for snapshot in found if snapshot is not None]
     return max(known, key=lambda snapshot: snapshot.run_id, default=None)
 
@@ -98,7 +103,7 @@ def others(folder: Path) -> list[Snapshot]:
     found = [
         read_snapshot(other / folder.name)
         for other in sorted(folder.parent.parent.glob("*"))
-        if other != folder.parent
+        if other != folder.parent and "." not in other.name  # no job's, but a copy that is kept
     ]
     return [snapshot for snapshot in found if snapshot is not None]
 
@@ -186,7 +191,4 @@ def _none(path: Path, columns: Sequence[str]) -> int:
 
 
 def _damaged(folder: Path) -> JournalError:
-    return JournalError(
-        f"the snapshot {folder} is damaged",
-        hint="move that folder away (keep it) and run again: every row counts as new then",
-    )
+    return JournalError(f"{folder / 'snapshot.json'} is damaged", hint=SNAPSHOT_AWAY)

@@ -191,7 +191,7 @@ def test_a_newer_journal_is_refused(path: Path) -> None:
 )
 def test_a_damaged_journal(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(JournalError, match=r"journal\.sqlite does not work") as raised:
+    with pytest.raises(JournalError, match=r"journal\.sqlite is damaged") as raised:
         opened(path)
     assert "move the file away" in (raised.value.hint or "")
     assert path.read_bytes() == content, "it is left as it is, for whoever can mend it"
@@ -204,7 +204,7 @@ def test_a_journal_that_is_damaged_further_on(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[-8 * 4096 :] = b"\xff" * 8 * 4096
     path.write_bytes(content)
-    with pytest.raises(JournalError, match="does not work"), open_journal(path) as journal:
+    with pytest.raises(JournalError, match="is damaged"), open_journal(path) as journal:
         journal.runs()
 
 
