@@ -62,7 +62,8 @@ def open_state(root: Path, state: str) -> StateFolder:
         )
     folder = StateFolder((root / state).resolve())
     try:
-        for path in (folder.root, folder.locks, folder.runs):
+        parts = ("locks", "runs", "snapshots", "catalogues")
+        for path in (folder.root, *(folder.root / part for part in parts)):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         ignore = folder.root / ".gitignore"
         if not ignore.exists():

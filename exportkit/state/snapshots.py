@@ -133,7 +133,7 @@ def fold(
         for keys in [*gone, *(frame.select(KEY) for frame in refused)]:
             still = still.join(keys, on=KEY, how="anti")
         refused.insert(0, still)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(folder)
     path = _new_file(folder, "delivered", run_id)
     rows = engine.write(_joined(delivered, columns), path) if delivered else _none(path, columns)
     refused_path = None
@@ -146,10 +146,16 @@ def fold(
 
 def adopt(accepted: Path, new: Snapshot) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
-    new.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(new.folder)
     path = _new_file(new.folder, "delivered", new.run_id)
     os.link(accepted, path)
     return _publish(replace(new, delivered=path))
+
+
+def _make(folder: Path) -> None:
+    """Make the folder and the job's above it: `mkdir` gives only the last one the mode."""
+    for path in (folder.parent, folder):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _new_file(folder: Path, what: str, run_id: str) -> Path:

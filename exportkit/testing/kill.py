@@ -51,6 +51,13 @@ class Ended:
         answer: dict[str, Any] = json.loads(self.stdout)["runs"][0]
         return answer
 
+    @property
+    def error(self) -> dict[str, Any]:
+        """What went wrong, of the run or before there was one."""
+        said = json.loads(self.stdout)
+        answer: dict[str, Any] = said.get("error") or self.run["error"]
+        return answer
+
 
 @dataclass(frozen=True, slots=True)
 class Runner:
