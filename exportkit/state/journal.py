@@ -7,6 +7,7 @@ about to do is durable here before the call leaves; its answer, after.
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -306,6 +307,8 @@ def _text(moment: datetime) -> str:
 
 
 _UNWRITABLE = "the user who runs exportkit has to be able to write to the state folder"
+_LITTLE = 100_000
+"""So few free bytes that SQLite, which can say no more than that I/O failed, found none."""
 _DAMAGED = ("malformed", "not a database", "no such", "no column", "NoResultFound")
 _AWAY = (
     "move the file away (keep it), then run again: exportkit starts a new one. The snapshots still "
@@ -317,5 +320,7 @@ def _journal_error(path: Path, error: sa.exc.SQLAlchemyError) -> JournalError:
     reason = str(getattr(error, "orig", None) or type(error).__name__)
     if any(words in reason for words in _DAMAGED):
         return JournalError(f"the journal {path} is damaged: {reason}", hint=_AWAY)
+    if "I/O" in reason and shutil.disk_usage(path.parent).free < _LITTLE:
+        reason = "the disk is full"
     hint = "look at the disk and the rights of the state folder, then run again: nothing is lost"
     return JournalError(f"the journal {path} does not work: {reason}", hint=hint)

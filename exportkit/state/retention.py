@@ -78,10 +78,10 @@ def prune(house: House, job: str, latest: str, terms: Terms, now: datetime) -> N
     name = re.compile(rf"(\d{{8}}T\d{{6}})-{re.escape(job)}-[0-9a-f]{{6}}")
     for folder in house.state.runs.iterdir():
         if (match := name.fullmatch(folder.name)) and (begun := _moment(match[1])):
-            with _alone(folder) as alone:
+            with suppress(OSError), _alone(folder) as alone:
                 if alone:
-                    keep = _kept(folder, folded, folder.name == latest, terms, now - begun)
-                    _strip(folder, keep)
+                    latest_one = folder.name == latest
+                    _strip(folder, _kept(folder, folded, latest_one, terms, now - begun))
     house.journal.forget(job, now - terms.rows, latest)
 
 

@@ -76,14 +76,14 @@ def failed(done: Ended) -> str:
     return f"{error['message']} ({error['hint']})"
 
 
-@pytest.mark.parametrize("pages", [0, 3, 6, 9, 12, 16, 20, 26, 32, 40, 50, 64])
+@pytest.mark.parametrize("pages", [0, 3, 9, 12, 16, 20, 26, 32, 40])
 def test_a_full_disk(disk: tuple[Trial, Disk], pages: int) -> None:
     subject, small = disk
     small.leave(pages)
     done = subject.runner.run()
-    if done.code:
+    if done.code or pages < 9:  # the more there is, the further it comes
         said = failed(done)
-        assert "full" in said or "no space left" in said, said
+        assert "disk is full" in said or "no space left" in said, said
     small.free()
     undisturbed(subject.runner)
     assert subject.difference() == Difference()

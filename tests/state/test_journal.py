@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from exportkit.errors import JournalError
 from exportkit.records import Counts, Failure, Run
+from exportkit.state import tables, upgrades
 from exportkit.state.batches import Unjournaled
 from exportkit.state.journal import open_journal
 from exportkit.state.tables import SCHEMA_VERSION
@@ -184,6 +186,64 @@ def test_a_newer_journal_is_refused(path: Path) -> None:
     with pytest.raises(JournalError, match="written by a newer exportkit") as raised:
         opened(path)
     assert "install the newer exportkit" in (raised.value.hint or "")
+
+
+def test_an_older_journal_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_journal(path) as journal:
+        journal.begin_run("r1", "vip", START)
+    steps = {
+        1: lambda db: db.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'good'"),
+        2: lambda db: db.exec_driver_sql("UPDATE runs SET mood = 'better'"),
+    }
+    monkeypatch.setattr(upgrades, "UPGRADES", steps)
+    monkeypatch.setattr(tables, "SCHEMA_VERSION", 3)
+    for _ in range(2):
+        with open_journal(path) as journal:
+            assert [run.run_id for run in journal.runs()] == ["r1"]
+        with closing(sqlite3.connect(path)) as db:
+            assert db.execute("SELECT version FROM schema").fetchall() == [(3,)]
+            assert db.execute("SELECT mood FROM runs").fetchall() == [("better",)]
+
+
+def test_an_upgrade_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(path)
+    steps = {
+        1: lambda db: db.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT"),
+        2: lambda db: db.exec_driver_sql("ALTER TABLE nowhere ADD COLUMN mood TEXT"),
+    }
+    with monkeypatch.context() as later:
+        later.setattr(upgrades, "UPGRADES", steps)
+        later.setattr(tables, "SCHEMA_VERSION", 3)
+        with pytest.raises(JournalError):
+            opened(path)
+    opened(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert "mood" not in {row[1] for row in db.execute("PRAGMA table_info(runs)")}
+
+
+def test_every_version_has_a_step_to_the_next() -> None:
+    assert list(upgrades.UPGRADES) == list(range(1, SCHEMA_VERSION))
+
+
+def test_runs_come_in_their_order_when_the_clock_jumps_back(path: Path) -> None:
+    with open_journal(path) as journal:
+        for number, days in enumerate([0, 4000, 1]):
+            journal.begin_run(f"r{number}", "vip", START + timedelta(days=days))
+        assert [run.run_id for run in journal.runs("vip")] == ["r2", "r1", "r0"]
+
+
+def test_old_runs_are_forgotten_with_their_batches(path: Path) -> None:
+    with open_journal(path) as journal:
+        for number, (job, folded) in enumerate(
+            [("vip", True), ("vip", False), ("other", True), ("vip", True), ("vip", True)]
+        ):
+            run_id = f"r{number}"
+            journal.begin_run(run_id, job, START + timedelta(days=number), folded=folded)
+            journal.intend(f"b{number}", run_id, "add", 0, 1)
+        journal.forget("vip", START + timedelta(days=4), latest="r3")
+        assert journal.folded("vip") == {"r1": False, "r3": True, "r4": True}
+        assert journal.folded("other") == {"r2": True}
+        assert [len(journal.batches(f"r{number}")) for number in range(5)] == [0, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
