@@ -32,16 +32,19 @@ from exportkit.records import (
     Settlement,
     Target,
 )
+from exportkit.services import Calls, Credentials, Prompt
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AccessDeniedError",
     "Batch",
+    "Calls",
     "Catalogue",
     "Column",
     "Connection",
     "Counts",
+    "Credentials",
     "Delivery",
     "Description",
     "DestinationError",
@@ -53,6 +56,7 @@ __all__ = [
     "MappedField",
     "OutcomeUnknownError",
     "PluginError",
+    "Prompt",
     "QuotaSpentError",
     "Rejection",
     "Run",

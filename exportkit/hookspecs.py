@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     import click
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         Settlement,
         Target,
     )
+    from exportkit.services import Prompt
 
 hookspec = pluggy.HookspecMarker("exportkit")
 hookimpl = pluggy.HookimplMarker("exportkit")
@@ -58,7 +59,8 @@ def connect(connection: Connection) -> AbstractContextManager[Any]:
     """Open a session with the account. Required.
 
     The session is yours: the host only hands it back to the other hooks. Closing it commits
-    nothing. Raise `AccessDeniedError` if the credentials are not accepted.
+    nothing. Raise `AccessDeniedError` if the credentials are not accepted. A session's `account`,
+    if it has such an attribute, is the name that `connection test` shows.
 
     >>> from contextlib import contextmanager
     >>> @hookimpl
@@ -197,8 +199,11 @@ def run_finished(run: Run) -> None:
 
 
 @hookspec(firstresult=True)
-def authorize(connection: Connection, prompt: Callable[[str], str]) -> dict[str, Any]:
+def authorize(connection: Connection, prompt: Prompt) -> dict[str, Any]:
     """Sign in with a person at the keyboard; answer the credentials to keep.
+
+    They become `connection.credentials`. `prompt.browser` is False where no browser can be opened
+    (`connection authorize --device`); `prompt.tell(text)` shows a text without asking.
 
     >>> @hookimpl
     ... def authorize(connection, prompt):

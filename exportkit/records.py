@@ -10,12 +10,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from exportkit.services import Uncounted, Unkept
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import narwhals as nw
     import pyarrow as pa
+
+    from exportkit.services import Calls, Credentials
 
 Kind = Literal["text", "email", "date", "phone", "number"]
 Mode = Literal["upsert", "insert", "mirror", "full"]
@@ -59,7 +63,8 @@ class Limits:
     """What a destination can take. None means that it sets no such limit.
 
     `unknown_hours` is how long a batch of which `find_delivery` answers `unknown` is kept back;
-    after that it counts as not taken.
+    after that it counts as not taken. `calls_per_batch` is what one batch costs of the day's calls,
+    questions about its result included.
     """
 
     batch_rows: int = 10_000
@@ -67,6 +72,7 @@ class Limits:
     profiles: int | None = None
     calls_per_second: float | None = None
     calls_per_day: int | None = None
+    calls_per_batch: int = 1
     unknown_hours: int = 24
 
 
@@ -95,13 +101,19 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An account at a destination, with its references resolved. `repr` shows no option."""
+    """An account at a destination, with its references resolved. `repr` shows no option.
+
+    `calls` answers the count of calls under an API key; the key is any text that tells one from
+    another (the API's address and the client id), of which a digest is kept.
+    """
 
     name: str
     type: str
     display_name: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     workspace: Path = Path()
+    credentials: Credentials = field(default_factory=Unkept, repr=False)
+    calls: Callable[[str], Calls] = field(default=Uncounted, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "exportkit"
 
-WORDS = ("errors", "records", "hookspecs", "redaction", "durable")
+WORDS = ("errors", "services", "records", "hookspecs", "redaction", "durable")
 ROOMS = ("config", "host", "engines", "state", "access", "pipeline", "operations", "cli")
 ASIDE = "testing"
 

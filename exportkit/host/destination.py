@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from exportkit.config.documents import Document
     from exportkit.host.plugin import Plugin
+    from exportkit.services import Prompt
 
 T = TypeVar("T")
 log = logging.getLogger("exportkit.host")
@@ -172,7 +173,7 @@ class Destination:
         if self.can("finish"):
             self._call("finish", answers.nothing, session=session, target=target)
 
-    def authorize(self, connection: Connection, prompt: Callable[[str], str]) -> dict[str, Any]:
+    def authorize(self, connection: Connection, prompt: Prompt) -> dict[str, Any]:
         """Credentials to keep, after a sign-in with a person at the keyboard."""
         return self._call("authorize", answers.credentials, connection=connection, prompt=prompt)
 
