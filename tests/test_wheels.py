@@ -82,7 +82,7 @@ def test_the_host_brings_its_modules_schemas_and_types(
     schemas = {f"exportkit/schemas/{path.name}" for path in (ROOT / "schemas").glob("*.json")}
     assert schemas <= built
     assert {f"exportkit/schemas/{kind}.schema.json" for kind in KINDS} <= built
-    assert "exportkit = exportkit.cli:main" in entry_points(wheels["exportkit"])
+    assert "exportkit = exportkit.cli:start" in entry_points(wheels["exportkit"])
 
 
 KINDS = ("workspace", "source", "connection", "job")

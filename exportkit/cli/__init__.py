@@ -6,10 +6,11 @@ Every command's module is imported only when that command runs, so that `--help`
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -96,9 +97,23 @@ def cli(ctx: click.Context, workspace: Path | None) -> None:
     ctx.obj = workspace
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """The entry point: runs a command and leaves with the exit code of the contract."""
     sys.exit(_outcome(sys.argv[1:] if arguments is None else arguments))
+
+
+def start() -> NoReturn:
+    """What the installed command calls: `main`, without taking the interpreter apart afterwards.
+
+    With an engine loaded that takes longer than `validate` does, and there is nothing left to do.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else EXIT_FAILED)
 
 
 def _outcome(arguments: list[str]) -> int:

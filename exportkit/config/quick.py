@@ -29,6 +29,11 @@ def surely_valid(schema: Mapping[str, Any], value: Any) -> bool:
         return False
 
 
+def surely_a_schema(schema: Any) -> bool:
+    """True only if this is a JSON Schema, and a plain one; False says nothing."""
+    return surely_valid(_PLAIN, schema)
+
+
 def _valid(schema: Any, value: Any, whole: Mapping[str, Any]) -> bool:
     if schema is True or schema is False:
         return bool(schema)
@@ -112,6 +117,8 @@ def _companions(wanted: Mapping[str, list[str]], value: Any, *_: Any) -> bool:
 def _format(wanted: Any, value: Any, *_: Any) -> bool:
     if wanted == "output-path" or not isinstance(value, str):
         return True
+    if wanted == "regex":
+        return bool(re.compile(value))
     if wanted != "date":
         raise _UnsureError
     try:
@@ -170,4 +177,31 @@ _CHECKS: dict[str, Check] = {
     "pattern": _for(str, lambda wanted, value: re.search(wanted, value) is not None),
     "minimum": _for(_NUMBER, lambda wanted, value: value >= wanted),
     "maximum": _for(_NUMBER, lambda wanted, value: value <= wanted),
+}
+
+_TEXT, _NUMERIC, _SCHEMA = {"type": "string"}, {"type": "number"}, "#/$defs/schema"
+_COUNT = {"type": "integer", "minimum": 0}
+_PLAIN: dict[str, Any] = {
+    "$ref": _SCHEMA,
+    "$defs": {
+        "schema": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "type": {"enum": list(_TYPES)},
+                "properties": {"type": "object", "additionalProperties": {"$ref": _SCHEMA}},
+                "additionalProperties": {"anyOf": [{"type": "boolean"}, {"$ref": _SCHEMA}]},
+                "items": {"$ref": _SCHEMA},
+                "required": {"type": "array", "items": _TEXT, "uniqueItems": True},
+                "enum": {"type": "array", "items": _TEXT},
+                "pattern": {"type": "string", "format": "regex"},
+                "default": True,
+                "examples": {"type": "array"},
+                "writeOnly": {"type": "boolean"},
+                **dict.fromkeys(("title", "description", "format"), _TEXT),
+                **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _COUNT),
+                **dict.fromkeys(("minimum", "maximum"), _NUMERIC),
+            },
+        }
+    },
 }

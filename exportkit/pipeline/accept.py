@@ -131,9 +131,8 @@ def _without_duplicates(rows: Frame, rules: Rules, engine: Engine) -> tuple[Fram
         .sort(SOURCE_KEY, KEY)  # so that the same rows come in the same order every time
     )
     alone = rows.join(repeated, on=KEY, how="anti")
-    # Held: a join and a union are too dear to be computed again for each use.
     both = nw.concat([alone, winners.select(alone.collect_schema().names())])
-    return engine.hold(both.select(KEY, *rules.columns)), duplicates
+    return both.select(KEY, *rules.columns), duplicates
 
 
 def _order(columns: Sequence[str]) -> nw.Expr:

@@ -21,13 +21,15 @@ class Mapping:
     """What a job sends: the columns, the one that is the key, and what is checked, in order.
 
     `key` None means the source's own key, carried along unseen. The checks from `certain` on are
-    addresses that wait for `decide_addresses`.
+    addresses that wait for `decide_addresses`. `twin` is a column that holds the source's key as
+    it is, so that it needs no column of its own.
     """
 
     columns: tuple[Column, ...]
     key: str | None
     checks: tuple[Check, ...]
     certain: int
+    twin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,11 @@ def map_job(
     target: Target,
     declared: Sequence[Column],
     map_fields: Callable[..., Sequence[Column]],
+    source_key: str | None = None,
 ) -> Mapping:
     """Decide the columns, from the job's `map:`, the plugin's answer and the declared fields.
+
+    `source_key` is the source's key column: where it is mapped as it is, it is held only once.
 
     Raises JobError, with its place in the job, where the map cannot work.
     """
@@ -51,15 +54,17 @@ def map_job(
     columns = [_settled(column, rules.get(column.name), job, key) for column in answered]
     checks = tuple(check for check, _ in _failing(columns, key))
     waiting = tuple(Check(c.name, kinds.REASONS["email"]) for c in columns if c.kind == "email")
-    return Mapping(tuple(columns), key, checks + waiting, len(checks))
+    twin = _twin(job, source_key, columns)
+    return Mapping(tuple(columns), key, checks + waiting, len(checks), twin)
 
 
 def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.LazyFrame[Any]:
     """The frame with the destination's columns and the number of the check that a row fails.
 
-    To be held; `identified` adds the key to what is held, so that it is not kept twice.
+    To be held; `identified` adds the keys to what is held, so that they are not kept twice.
     """
     carried = [name for name in (SOURCE_KEY, PREFER, SUPPRESSED) if name in _columns(frame)]
+    kept = [name for name in carried if name != SOURCE_KEY or mapping.twin is None]
     fields = [_value(rule).alias(rule.field) for rule in job.fields]
     columns = [_shaped(column).alias(column.name) for column in mapping.columns]
     failing = [*_failing(mapping.columns, mapping.key), *_waiting(mapping.columns)]
@@ -73,12 +78,17 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
         frame.select(*fields, *carried)
         .select(*columns, *carried)
         .select(nw.all(), *verdicts)
-        .select(*named, *carried, _first(failing).alias(FAULT))
+        .select(*named, *kept, _first(failing).alias(FAULT))
     )
 
 
 def identified(mapped: nw.LazyFrame[Any], mapping: Mapping) -> nw.LazyFrame[Any]:
-    """The held frame with the key that tells people apart, as it is or as the plugin matches it."""
+    """The held frame with the source's key, and the key that tells people apart.
+
+    That one is as it is, or as the plugin matches it.
+    """
+    if mapping.twin is not None:
+        mapped = mapped.with_columns(nw.col(mapping.twin).alias(SOURCE_KEY))
     identity = next((c.match for c in mapping.columns if c.name == mapping.key), None)
     if identity is None:
         identity = nw.col(SOURCE_KEY if mapping.key is None else mapping.key)
@@ -167,6 +177,16 @@ def _settled(column: Column, rule: FieldRule | None, job: Job, key: str | None) 
         required=column.required or column.name == key,
         on_too_long=asked if cuttable else "reject",
     )
+
+
+def _twin(job: Job, source_key: str | None, columns: Sequence[Column]) -> str | None:
+    """A column that holds the source's key just as it is."""
+    whole = {c.name for c in columns if c.expression is None and c.on_too_long == "reject"}
+    for rule in job.fields:
+        plain = rule.column == source_key and not rule.transform and not rule.default
+        if plain and rule.field in whole and source_key is not None:
+            return rule.field
+    return None
 
 
 def _require(job: Job, columns: Sequence[Column], declared: Sequence[Column]) -> None:

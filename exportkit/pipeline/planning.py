@@ -59,6 +59,8 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     mode = "full" if work.orders.full else work.prepared.mode
     if streams:
         before = _before(work, engine)
+        if before.delivered is not None:  # compared and then sent: too dear to be computed twice
+            accepted = replace(accepted, rows=engine.hold(accepted.rows))
         return make_plan(accepted, before, columns, mode, engine, work.folder, streams=True)
     accepted = _laid_down(work, accepted, mode)
     before = _before(work, work.desk)

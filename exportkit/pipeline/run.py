@@ -96,7 +96,8 @@ def working(
             catalogue = _catalogue(prepared, house, session, offline=offline)
             target = Target(prepared.options, catalogue, prepared.workspace.root)
             declared = (*prepared.description.fields, *catalogue.fields)
-            mapping = map_job(job, target, declared, prepared.destination.map_fields)
+            hook, source_key = prepared.destination.map_fields, prepared.source.key
+            mapping = map_job(job, target, declared, hook, source_key)
             yield Work(
                 prepared=prepared,
                 house=house,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from exportkit.config.quick import surely_valid
+from exportkit.config.quick import surely_a_schema, surely_valid
 from exportkit.config.schemas import compose
 
 from .samples import ANYTHING, VALID, places, replaced
@@ -106,6 +106,39 @@ def test_never_yes_where_jsonschema_says_no(schema: Any, referred: Any, value: A
     whole = {"allOf": [schema], "$defs": {"x": referred}}
     if surely_valid(whole, value):
         assert is_valid(whole, value)
+
+
+KEYWORDS = [
+    *("type", "properties", "items", "required", "enum", "pattern", "minLength", "maximum"),
+    *("default", "examples", "title", "additionalProperties", "contains", "minItems"),
+]
+SHAPES = st.recursive(
+    st.one_of(st.booleans(), st.integers(-2, 2), st.sampled_from(["string", "a", "("]), st.none()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2),
+        st.dictionaries(
+            st.sampled_from(KEYWORDS),
+            inner,
+            max_size=3,
+        ),
+    ),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["type", "properties", "items", "required"]), SHAPES))
+@settings(max_examples=400, deadline=None)
+def test_no_schema_is_plain_that_jsonschema_refuses(schema: dict[str, Any]) -> None:
+    if surely_a_schema(schema):
+        Draft202012Validator.check_schema(schema)
+
+
+def test_what_plugins_say_of_their_options_is_plain() -> None:
+    text = {"type": "string", "pattern": "^[a-z]+$", "description": "d", "maxLength": 3}
+    schema = {"type": "object", "properties": {"a": text}, "required": ["a"]}
+    assert surely_a_schema(schema)
+    assert not surely_a_schema({**schema, "required": "a"})
+    assert not surely_a_schema({**schema, "properties": {"a": {"pattern": "("}}})
 
 
 @pytest.mark.parametrize(
