@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     import click
@@ -135,10 +135,13 @@ def push(session: Any, batch: Batch, target: Target) -> Delivery:
 
 
 @hookspec(firstresult=True)
-def settle(session: Any, receipts: Sequence[str], target: Target) -> Sequence[Settlement]:
+def settle(
+    session: Any, receipts: Sequence[str], target: Target, batch_of: Callable[[str], Batch]
+) -> Sequence[Settlement]:
     """Say what became of batches that were answered with a receipt: one settlement a receipt.
 
-    Called again, ever more slowly, while any is pending; also by later runs.
+    Called again, ever more slowly, while any is pending; also by later runs. `batch_of(receipt)`
+    reads the batch again, for a service that names rows by their number.
 
     >>> @hookimpl
     ... def settle(session, receipts):

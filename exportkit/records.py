@@ -64,10 +64,12 @@ class Limits:
 
     `unknown_hours` is how long a batch of which `find_delivery` answers `unknown` is kept back;
     after that it counts as not taken. `calls_per_batch` is what one batch costs of the day's calls,
-    questions about its result included.
+    questions about its result included. `removal_rows` is the most rows of a batch to take out,
+    where that is fewer.
     """
 
     batch_rows: int = 10_000
+    removal_rows: int | None = None
     batch_bytes: int | None = None
     profiles: int | None = None
     calls_per_second: float | None = None

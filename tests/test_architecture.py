@@ -21,7 +21,7 @@ WORDS = ("errors", "services", "records", "hookspecs", "redaction", "durable")
 ROOMS = ("config", "host", "engines", "state", "access", "pipeline", "operations", "cli")
 ASIDE = "testing"
 
-STAGES = ("prepare", "source", "mapping", "accept", "plan", "guards", "push", "outcome")
+STAGES = ("prepare", "source", "mapping", "accept", "plan", "guards", "push", "settle", "outcome")
 KNOW_THE_STAGES = ("run", "planning", "delivery", "validate")
 """`run` is the sentence, `planning` and `delivery` its two halves. The rest of the pipeline is what
 stages share: nouns and tools, such as `handover`."""

@@ -147,15 +147,23 @@ class Destination:
         return self._deliver("remove", session, batch, target)
 
     def settle(
-        self, session: Any, receipts: Sequence[str], target: Target
+        self,
+        session: Any,
+        receipts: Sequence[str],
+        target: Target,
+        batch_of: Callable[[str], Batch],
     ) -> tuple[Settlement, ...]:
-        """Exactly one settlement a receipt, in the order of the receipts."""
+        """Exactly one settlement a receipt, in the order of the receipts.
+
+        `batch_of` reads the batch that a receipt stands for.
+        """
         return self._call(
             "settle",
             lambda answer: answers.settlements(answer, receipts),
             session=session,
             receipts=tuple(receipts),
             target=target,
+            batch_of=batch_of,
         )
 
     def find_delivery(self, session: Any, batch: Batch, target: Target) -> Finding:

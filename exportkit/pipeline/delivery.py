@@ -9,9 +9,11 @@ from exportkit.engines.parquet import read_batches, read_rows
 from exportkit.errors import DestinationError, ExportkitError
 from exportkit.pipeline import outcome, push
 from exportkit.pipeline.handover import Plan
+from exportkit.pipeline.line import Line
 from exportkit.pipeline.plan import all_added
 from exportkit.pipeline.planning import inputs
 from exportkit.pipeline.record import Record, counts_before_sending
+from exportkit.pipeline.settle import resume, settle
 from exportkit.records import Counts
 from exportkit.state import snapshots
 from exportkit.state.batches import Unjournaled
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 def deliver(work: Work, plan: Plan, record: Record) -> None:
     """Send the plan, wait for the answers, and remember what was confirmed, however it ends."""
-    line = _line(work, work.run_id, plan.columns)
+    line = _line(work, plan)
     facts = {"mode": plan.mode, "columns": plan.columns, "counts": plan.counts.as_dict()}
     try:
         if work.whole:
@@ -45,8 +47,9 @@ def deliver(work: Work, plan: Plan, record: Record) -> None:
     record.note(facts={**facts, "after": asdict(inputs(work))})
 
 
-def _line(work: Work, run_id: str, columns: Sequence[str]) -> push.Line:
-    return push.Line(
+def _line(work: Work, plan: Plan) -> Line:
+    run_id = plan.folder.name
+    return Line(
         sender=work.prepared.destination,
         session=work.session,
         target=work.target,
@@ -54,14 +57,15 @@ def _line(work: Work, run_id: str, columns: Sequence[str]) -> push.Line:
         run_id=run_id,
         refusals=work.house.state.run(run_id) / "refused",
         limits=work.prepared.description.limits,
-        columns=tuple(columns),
+        columns=plan.columns,
+        rows_of=lambda operation, first, rows: read_rows(plan.sent_file(operation), first, rows),
         settle_for=work.prepared.job.limits.settle,
         stopped=work.orders.stopped,
         sent=work.watch.sent,
     )
 
 
-def _send_whole(work: Work, plan: Plan, line: push.Line) -> None:
+def _send_whole(work: Work, plan: Plan, line: Line) -> None:
     """All accepted rows at once; unless they are there already, they are written on their way."""
     work.watch.sending(plan.counts.sent)
     if plan.rows is None:
@@ -70,10 +74,10 @@ def _send_whole(work: Work, plan: Plan, line: push.Line) -> None:
         push.send(line, work.engine.passing(plan.rows, plan.accepted), "add")
         if plan.counts.added == plan.counts.sent:
             all_added(plan.folder, plan.counts.sent)
-    push.settle(line)
+    settle(line)
 
 
-def _send_changes(work: Work, plan: Plan, line: push.Line) -> None:
+def _send_changes(work: Work, plan: Plan, line: Line) -> None:
     work.watch.sending(plan.counts.sent + plan.counts.removed)
     lost = 0
     # Removals wait until every addition has its answer: a person must not fall between two lists.
@@ -84,7 +88,7 @@ def _send_changes(work: Work, plan: Plan, line: push.Line) -> None:
             path = plan.sent_file(operation) if operation != "remove" else plan.changes("remove")
             if path.exists():
                 push.send(line, read_batches(path), operation)
-        lost += push.settle(line)
+        lost += settle(line)
     if lost:
         raise DestinationError(
             f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
@@ -151,13 +155,7 @@ def recover(work: Work) -> None:
         facts = earlier.facts
         columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
         plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)
-        push.resume(
-            _line(work, earlier.run_id, columns),
-            journal.batches(earlier.run_id),
-            lambda batch, plan=plan: read_rows(  # type: ignore[misc]
-                plan.sent_file(batch.operation), batch.first_row, batch.rows
-            ),
-        )
+        resume(_line(work, plan), journal.batches(earlier.run_id))
         counts = _remember(work, plan, journal.batches(earlier.run_id))
         journal.note_run(earlier.run_id, counts=counts.as_dict())
     for run_id in journal.dead_runs(work.prepared.job.name):

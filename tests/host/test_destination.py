@@ -118,7 +118,7 @@ def test_every_hook_has_its_method(
         assert mill.find_delivery(session, batch, target) == Finding("not_taken")
         assert mill.push(session, batch, target) == Delivery(None, ())
         assert mill.find_delivery(session, batch, target) == Finding("taken", Delivery(None, ()))
-        assert mill.settle(session, ["r1", "r2"], target) == (
+        assert mill.settle(session, ["r1", "r2"], target, lambda _: batch) == (
             Settlement("r1", "done"),
             Settlement("r2", "done"),
         )
@@ -143,7 +143,7 @@ def test_hooks_that_a_destination_lacks_have_defaults_or_say_so(
         assert mill.describe_target(session, {}) == Catalogue("Paper mill")
         mill.finish(session, target)
         with pytest.raises(PluginError, match="has no hook 'settle'"):
-            mill.settle(session, ["r"], target)
+            mill.settle(session, ["r"], target, lambda _: batch)
     for call in (
         lambda: mill.measure(target, batch.data),
         lambda: mill.remove(None, batch, target),
@@ -412,7 +412,7 @@ def test_a_wrong_answer_is_refused(
     sound = textwrap.dedent(imports) + "\n" + textwrap.dedent(SOUND)
     mill = install(site, with_hooks(f"def {hook}({arguments}): {body}", sound=sound))
     calls: dict[str, Any] = {
-        "settle": lambda: mill.settle(None, ["r1", "r2"], target),
+        "settle": lambda: mill.settle(None, ["r1", "r2"], target, lambda _: batch),
         "find_delivery": lambda: mill.find_delivery(None, batch, target),
         "measure": lambda: mill.measure(target, batch.data),
         "describe_target": lambda: mill.describe_target(None, {}),

@@ -72,7 +72,7 @@ def test_while_refused_rows_are_noted(subject: Trial) -> None:
 
 
 def test_while_refused_rows_are_noted_again(subject: Trial) -> None:
-    dies_at(subject, Line("pipeline/push.py", "_close"))
+    dies_at(subject, Line("pipeline/line.py", "close"))
     dies_at(subject, Writing("/refused/"))
     ends_well(subject)
 

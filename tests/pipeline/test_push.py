@@ -24,9 +24,9 @@ from exportkit.errors import (
     ThrottledError,
     UnavailableError,
 )
-from exportkit.pipeline import push
+from exportkit.pipeline import push, settle
+from exportkit.pipeline.line import Line, refusals_of
 from exportkit.pipeline.patience import LONGEST, MOST_TRIES
-from exportkit.pipeline.push import Line
 from exportkit.records import (
     Batch,
     Catalogue,
@@ -64,6 +64,7 @@ class Stand:
     lacks: tuple[str, ...] = ()
     calls: list[tuple[str, Any]] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
+    again: Callable[[str], Batch] | None = None
 
     def tell(self, hook: str, *answers: Any) -> None:
         self.told.setdefault(hook, []).extend(answers)
@@ -83,7 +84,14 @@ class Stand:
         self.batches.append(batch)
         return self._answer("remove", batch.id, batch, Delivery())
 
-    def settle(self, session: Any, receipts: Sequence[str], target: Target) -> Sequence[Settlement]:
+    def settle(
+        self,
+        session: Any,
+        receipts: Sequence[str],
+        target: Target,
+        batch_of: Callable[[str], Batch],
+    ) -> Sequence[Settlement]:
+        self.again = batch_of
         done = [Settlement(receipt, "done") for receipt in receipts]
         return self._answer("settle", tuple(receipts), receipts, done)
 
@@ -128,7 +136,7 @@ class Office:
         return self.journal.batches("r1")
 
     def refused(self, first: int = 0) -> list[dict[str, Any]]:
-        return file_rows(push.refusals_of(self.line.refusals, f"r1-add-{first:09}"))
+        return file_rows(refusals_of(self.line.refusals, f"r1-add-{first:09}"))
 
 
 @pytest.fixture
@@ -146,6 +154,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
             refusals=tmp_path,
             limits=Limits(batch_rows=2),
             columns=COLUMNS,
+            rows_of=rows_of,
             sent=progress.append,
             sleep=slept.append,
         )
@@ -158,6 +167,11 @@ def batches(rows: int, first: int = 0) -> Iterator[pa.RecordBatch]:
         numbers = [str(n) for n in range(start, min(start + 3, first + rows))]
         columns = {"exportkit_was_a.b": numbers, "select": numbers, KEY: numbers, "a.b": numbers}
         yield pa.record_batch({n: pa.array(v, pa.string()) for n, v in columns.items()})
+
+
+def rows_of(_operation: Operation, first: int, rows: int) -> pa.RecordBatch:
+    (found,) = pa.Table.from_batches(batches(rows, first)).combine_chunks().to_batches()
+    return found
 
 
 def rejecting(*keys: str, receipt: str | None = None) -> Delivery:
@@ -199,7 +213,7 @@ def test_who_cannot_measure_gets_batches_of_rows(office: Office) -> None:
 def test_nobody_is_nothing(office: Office) -> None:
     office.send(0)
     assert office.stand.calls == []
-    assert push.settle(office.line) == 0
+    assert settle.settle(office.line) == 0
 
 
 @pytest.mark.parametrize(
@@ -370,7 +384,7 @@ def test_receipts_wait_for_their_settlement(office: Office) -> None:
     assert office.states == ["pending", "done", "pending"]
     assert [batch.receipt for batch in office.known] == ["A", None, "C"]
     office.stand.tell("settle", [Settlement("A", "done"), Settlement("C", "pending")])
-    assert push.settle(office.line) == 0
+    assert settle.settle(office.line) == 0
     asked = [subject for hook, subject in office.stand.calls if hook == "settle"]
     assert asked == [("A", "C"), ("C",)]
     assert office.states == ["done"] * 3
@@ -387,7 +401,7 @@ def test_it_asks_ever_more_slowly(office: Office) -> None:
     office.stand.tell("push", Delivery("A"))
     office.send(2)
     office.stand.tell("settle", *[later] * 9)
-    push.settle(office.line)
+    settle.settle(office.line)
     waits = [b - a for a, b in pairwise(moments)]
     assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
 
@@ -398,7 +412,7 @@ def test_it_does_not_wait_for_ever(office: Office) -> None:
     push.send(line, batches(4), "add")
     office.stand.tell("settle", *[lambda receipts: pending(*receipts)] * 99)
     with pytest.raises(BusyError, match="still working on 2 batches") as raised:
-        push.settle(line)
+        settle.settle(line)
     assert raised.value.exit_code == 75
     assert 120 <= sum(office.slept) < 180
     assert office.states == ["pending", "pending"]
@@ -408,7 +422,7 @@ def test_an_import_that_failed_took_nothing(office: Office) -> None:
     office.stand.tell("push", Delivery("A"), Delivery("B"), Delivery("C"))
     office.send(5)
     office.stand.tell("settle", [Settlement("A", "failed"), *[Settlement(r, "done") for r in "BC"]])
-    assert push.settle(office.line) == 2
+    assert settle.settle(office.line) == 2
     assert office.states == ["not_taken", "done", "done"]
 
 
@@ -418,7 +432,7 @@ def test_refusals_of_the_call_and_of_the_settlement_add_up(office: Office) -> No
     assert [(batch.state, batch.refused) for batch in office.known] == [("pending", 1)]
     rest = [Rejection("1", "bounced"), Rejection("0", "on hold, still")]
     office.stand.tell("settle", [Settlement("A", "done", rest)])
-    push.settle(office.line)
+    settle.settle(office.line)
     assert [(batch.state, batch.refused) for batch in office.known] == [("done", 2)]
     assert {row["key"]: row["reason"] for row in office.refused()} == {
         "0": "on hold, still",
@@ -431,7 +445,7 @@ def test_settling_has_patience(office: Office, error: Exception) -> None:
     office.stand.tell("push", Delivery("A"))
     office.send(2)
     office.stand.tell("settle", error, error)
-    assert push.settle(office.line) == 0
+    assert settle.settle(office.line) == 0
     assert office.states == ["done"]
 
 
@@ -441,7 +455,7 @@ def test_whoever_stops_need_not_wait_for_settlements(office: Office) -> None:
     push.send(line, batches(2), "add")
     office.stand.tell("settle", *[lambda receipts: pending(*receipts)] * 9)
     with pytest.raises(InterruptedRun):
-        push.settle(line)
+        settle.settle(line)
     assert office.states == ["pending"]
 
 
@@ -455,13 +469,7 @@ def test_one_receipt_for_two_batches_is_a_fault_of_the_plugin(office: Office) ->
 def resumed(office: Office) -> list[str]:
     """Another line of the same run takes up what is open; answers the calls that it makes."""
     before = len(office.stand.calls)
-    line = replace(office.line, pending={})
-
-    def rows_of(known: JournaledBatch) -> pa.RecordBatch:
-        (rows,) = pa.Table.from_batches(batches(known.rows, known.first_row)).to_batches()
-        return rows
-
-    push.resume(line, office.known, rows_of)
+    settle.resume(replace(office.line, pending={}), office.known)
     return [hook for hook, _ in office.stand.calls[before:]]
 
 
@@ -520,11 +528,7 @@ def test_what_nobody_knows_counts_as_not_taken_when_it_is_old(office: Office, di
     resumed(office)
     assert office.states == ["done", "unknown"]
     old = [replace(b, intended_at="2020-01-01T00:00:00+00:00") for b in office.known]
-    push.resume(
-        office.line,
-        old,
-        lambda known: next(batches(known.rows, known.first_row)),
-    )
+    settle.resume(office.line, old)
     assert office.states == ["done", "not_taken"]
 
 
@@ -533,3 +537,28 @@ def test_where_nobody_can_be_asked_it_goes_again(office: Office, died: Any) -> N
     office.stand.lacks = ("find_delivery",)
     assert resumed(office) == []
     assert office.states == ["done", "not_taken"]
+
+
+def test_who_settles_can_have_the_batch_again(office: Office) -> None:
+    office.stand.tell("push", Delivery("A"), Delivery("B"))
+    office.send(rows=3)
+    again: list[Batch] = []
+
+    def look(receipts: Sequence[str]) -> list[Settlement]:
+        assert office.stand.again is not None
+        again.extend(office.stand.again(receipt) for receipt in receipts)
+        refused = [Rejection(again[1].keys[0].as_py(), "line 2")]
+        return [Settlement("A", "done"), Settlement("B", "done", refused)]
+
+    office.stand.tell("settle", look)
+    settle.settle(office.line)
+    assert [batch.id for batch in again] == [batch.id for batch in office.stand.batches]
+    assert [batch.keys.to_pylist() for batch in again] == [["0", "1"], ["2"]]
+    assert [row["key"] for row in office.refused(2)] == ["2"]
+
+
+def test_fewer_may_be_taken_out_than_sent_at_once(office: Office) -> None:
+    line = replace(office.line, limits=Limits(batch_rows=4, removal_rows=3))
+    push.send(line, batches(6), "remove")
+    push.send(line, batches(6), "add")
+    assert [len(batch) for batch in office.stand.batches] == [3, 3, 4, 2]

@@ -1,0 +1,105 @@
+"""Stage 8: what was answered with a receipt gets its final word, in this run or a later one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from exportkit.errors import BusyError
+from exportkit.pipeline.line import (
+    Line,
+    Pending,
+    accept,
+    batch_of,
+    called,
+    close,
+    made_again,
+    rest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exportkit.records import Batch
+    from exportkit.state.batches import JournaledBatch
+
+SETTLE_FIRST, SETTLE_LONGEST = 1.0, 30.0
+"""Seconds between questions to `settle`: doubled from the first to the longest."""
+
+
+def settle(line: Line) -> int:
+    """Ask until nothing is pending; answers how many rows were taken back as failed.
+
+    Raises BusyError when the destination needs longer than the job wants to wait.
+    """
+    waited, pause, lost = 0.0, SETTLE_FIRST, 0
+    while line.pending:
+        lost += _settled(line)
+        if not line.pending:
+            break
+        if waited >= line.settle_for.total_seconds():
+            raise BusyError(
+                f"the destination is still working on {len(line.pending)} batches",
+                hint="nothing is lost: the next run asks again before it sends anything",
+            )
+        rest(line, pause)
+        waited, pause = waited + pause, min(pause * 2, SETTLE_LONGEST)
+    return lost
+
+
+def resume(line: Line, batches: Sequence[JournaledBatch]) -> None:
+    """Take up the batches that an earlier run, whose line this is, left without a final answer.
+
+    What nobody can tell stays `unknown` for as long as the destination declares. Raises as `send`
+    and `settle` do.
+    """
+    for known in batches:
+        if known.state == "pending" and known.receipt is not None:
+            line.pending[known.receipt] = Pending(
+                known.batch_id, known.operation, known.first_row, known.rows
+            )
+        elif known.state in ("intended", "unknown"):
+            _look_for(line, known)
+    settle(line)
+
+
+def _look_for(line: Line, known: JournaledBatch) -> None:
+    if not line.sender.can("find_delivery"):
+        line.ledger.answer(known.batch_id, "not_taken")
+        return
+    rows = line.rows_of(known.operation, known.first_row, known.rows)
+    batch = batch_of(line, rows, known.first_row, known.operation)
+    finding = called(line, lambda: line.sender.find_delivery(line.session, batch, line.target))
+    if finding.state == "taken":
+        accept(line, batch, known.first_row, finding.delivery)
+    elif finding.state == "not_taken" or _age(known) > timedelta(hours=line.limits.unknown_hours):
+        line.ledger.answer(batch.id, "not_taken")
+    else:
+        line.ledger.answer(batch.id, "unknown")
+
+
+def _age(known: JournaledBatch) -> timedelta:
+    return datetime.now(UTC) - datetime.fromisoformat(known.intended_at)
+
+
+def _settled(line: Line) -> int:
+    """Ask once for all that is pending; answers how many rows were taken back."""
+    lost = 0
+    receipts = tuple(line.pending)
+
+    def batch_of_receipt(receipt: str) -> Batch:
+        return made_again(line, line.pending[receipt])
+
+    for settlement in called(
+        line,
+        lambda: line.sender.settle(line.session, receipts, line.target, batch_of_receipt),
+    ):
+        if settlement.state == "pending":
+            continue
+        waiting = line.pending.pop(settlement.receipt)
+        if settlement.state == "failed":
+            line.ledger.answer(waiting.id, "not_taken", receipt=settlement.receipt)
+            lost += waiting.rows
+        else:
+            close(line, waiting.id, settlement.rejections, settlement.receipt)
+    return lost
