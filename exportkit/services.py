@@ -22,12 +22,17 @@ class Credentials(Protocol):
     def held(self) -> AbstractContextManager[None]:
         """Hold them, so that no other process reads, renews and replaces them at the same time.
 
-        Waits for whoever holds them now. Read them again inside: they may be new.
+        Waits for whoever holds them now. Read them again inside: they may be new. Raises
+        `BusyError` if that takes minutes.
         """
         ...
 
     def read(self) -> dict[str, Any]:
-        """What is kept now; empty if nothing is. Raises `JournalError` if it cannot be read."""
+        """What is kept now; empty if nothing is.
+
+        Raises `JournalError` if it cannot be read, `PermissionDeniedError` if the keyring or the
+        key that it takes is not there. Let both pass: the host tells people what to do.
+        """
         ...
 
     def replace(self, values: Mapping[str, Any], /) -> None:

@@ -15,7 +15,16 @@ import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from exportkit.errors import DestinationError, ExportkitError, InterruptedRun, JobError, PluginError
+from exportkit.errors import (
+    BusyError,
+    DestinationError,
+    ExportkitError,
+    InterruptedRun,
+    JobError,
+    JournalError,
+    PermissionDeniedError,
+    PluginError,
+)
 from exportkit.redaction import redact
 
 if TYPE_CHECKING:
@@ -25,7 +34,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PASSED = (DestinationError, JobError, PluginError, InterruptedRun)
+LENT = (BusyError, JournalError, PermissionDeniedError)
+"""What the host's own services raise when a plugin uses them: kept credentials, counted calls."""
+PASSED = (DestinationError, JobError, PluginError, InterruptedRun, *LENT)
 
 
 class WrongAnswer(Exception):  # noqa: N818 - a finding about a plugin, turned into PluginError
