@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from exportkit.access.credentials import KeptCredentials
 from exportkit.config.names import nearest_hint
 from exportkit.config.references import resolve
 from exportkit.config.schemas import check_options
 from exportkit.errors import Complaint, ConfigError
 from exportkit.records import Connection, Description, Mode
+from exportkit.state.calls import counted_calls
+from exportkit.state.folder import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,10 +47,24 @@ class Prepared:
         return [self.connection.type, self.connection.name, dict(self.job.destination), key]
 
     def resolved_connection(self) -> Connection:
-        """The connection with its references replaced. Raises ConfigError if one is unset."""
-        file = self.connection
-        options = resolve(file.options, file.document, ("options",), root=self.workspace.root)
-        return Connection(file.name, file.type, file.display_name, options, self.workspace.root)
+        """The connection as its plugin gets it. Raises ConfigError if a reference is unset."""
+        return resolved(self.workspace, self.connection, self.description)
+
+
+def resolved(workspace: Workspace, file: ConnectionFile, facts: Description) -> Connection:
+    """A connection with its references replaced, its credentials, and its calls counted.
+
+    Opens nothing yet. Raises ConfigError if a reference is unset.
+    """
+    return Connection(
+        file.name,
+        file.type,
+        file.display_name,
+        resolve(file.options, file.document, ("options",), root=workspace.root),
+        workspace.root,
+        KeptCredentials(state_folder(workspace.root, workspace.state).credentials, file.name),
+        counted_calls(facts.limits),
+    )
 
 
 def prepare(workspace: Workspace, host: Host, job: Job) -> Prepared:

@@ -48,6 +48,29 @@ class StateFolder:
         """Where the last known description of a target lies."""
         return self.root / "catalogues" / f"{connection}-{fingerprint(options)[:16]}.json"
 
+    def catalogues(self, connection: str) -> list[Path]:
+        """Where the last known descriptions of all targets of a connection lie."""
+        # No other connection's: its name would have to be as long as this one's, so the same.
+        return sorted((self.root / "catalogues").glob(f"{connection}-{'?' * 16}.json"))
+
+    @property
+    def credentials(self) -> Path:
+        """What connections keep: one file a connection; made when there is something to keep."""
+        return self.root / "credentials"
+
+
+def state_folder(root: Path, state: str) -> StateFolder:
+    """The state folder of a workspace, whether it is there or not. Makes nothing.
+
+    Raises ConfigError for a kind of state that this version does not have.
+    """
+    if "://" in state:
+        raise ConfigError(
+            "this version keeps its state in a folder only",
+            hint="write a folder's name under `state:` in exportkit.yaml",
+        )
+    return StateFolder((root / state).resolve())
+
 
 def open_state(root: Path, state: str) -> StateFolder:
     """The state folder of a workspace, made if it is not there yet.
@@ -55,12 +78,7 @@ def open_state(root: Path, state: str) -> StateFolder:
     Raises ConfigError for a kind of state that this version does not have, JournalError where the
     folder cannot be made or written.
     """
-    if "://" in state:
-        raise ConfigError(
-            "this version keeps its state in a folder only",
-            hint="write a folder's name under `state:` in exportkit.yaml",
-        )
-    folder = StateFolder((root / state).resolve())
+    folder = state_folder(root, state)
     try:
         parts = ("locks", "runs", "snapshots", "catalogues")
         for path in (folder.root, *(folder.root / part for part in parts)):
