@@ -72,12 +72,13 @@ def connect(connection: Connection) -> AbstractContextManager[Any]:
 
 
 @hookspec(firstresult=True)
-def describe_target(session: Any, options: dict[str, Any]) -> Catalogue:
+def describe_target(session: Any, options: dict[str, Any], planning: bool) -> Catalogue:
     """Look at the target of a job: its name, its fields beyond the declared ones, its members.
 
     `options` is the job's `destination:`. The answer is kept for offline plans. Raise `JobError`
-    where an option names something that is not there. Without this hook the target is known by
-    its options alone.
+    where an option names something that is not there. A destination that makes its target where
+    there is none does so here, unless it is `planning`, when nothing may change. Without this hook
+    the target is known by its options alone.
 
     >>> @hookimpl
     ... def describe_target(session, options):

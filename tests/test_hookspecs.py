@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONTRACT = {
     "describe_destination": [],
     "connect": ["connection"],
-    "describe_target": ["session", "options"],
+    "describe_target": ["session", "options", "planning"],
     "map_fields": ["mapping", "target"],
     "measure": ["target", "columns"],
     "push": ["session", "batch", "target"],
@@ -103,6 +103,7 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
             "path": tmp_path / "file",
         },
         "options": {"tray": "A4"},
+        "planning": True,
         "mapping": FieldMapping((MappedField("email"), MappedField("birthday"))),
         "target": Target({}, Catalogue("A4"), tmp_path),
         "columns": pa.record_batch([pa.array(["a@b.c", None])], names=["email"]),

@@ -44,7 +44,8 @@ def plan(
     with open_house(workspace) as house, watching(prepared.job.name) as watch:
         if show_values:
             note(house.journal, "plan --show-values", prepared.job.name)
-        planned = plan_job(prepared, house, Orders(full=full, offline=offline), watch)
+        orders = Orders(full=full, offline=offline, planning=True)
+        planned = plan_job(prepared, house, orders, watch)
     sample = [_shown(change, show_values) for change in planned.sample]
     if as_json:
         report.show_json(planned.as_dict() | {"sample": sample})

@@ -100,12 +100,21 @@ class Destination:
             raise
         self._close(manager, None)
 
-    def describe_target(self, session: Any, options: Mapping[str, Any]) -> Catalogue:
-        """What is at the target now; without the hook it is known by its options alone."""
+    def describe_target(
+        self, session: Any, options: Mapping[str, Any], *, planning: bool = True
+    ) -> Catalogue:
+        """What is at the target now; without the hook it is known by its options alone.
+
+        A destination may make its target where there is none, unless it is `planning`.
+        """
         if not self.can("describe_target"):
             return Catalogue(name=self.describe().title)
         return self._call(
-            "describe_target", answers.catalogue, session=session, options=dict(options)
+            "describe_target",
+            answers.catalogue,
+            session=session,
+            options=dict(options),
+            planning=planning,
         )
 
     def map_fields(self, mapping: FieldMapping, target: Target) -> tuple[Column, ...]:

@@ -1,4 +1,4 @@
-"""Stage 4: the changes go out in batches, each written down before its call leaves."""
+"""Stage 5: the changes go out in batches, each written down before its call leaves."""
 
 from __future__ import annotations
 

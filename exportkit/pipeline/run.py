@@ -93,7 +93,7 @@ def working(
         engine = DuckEngine(lambda: opened.connection, opened.explain)
         offline = orders.offline
         with nullcontext() if offline else prepared.destination.connect(connection) as session:
-            catalogue = _catalogue(prepared, house, session, offline=offline)
+            catalogue = _catalogue(prepared, house, session, orders)
             target = Target(prepared.options, catalogue, prepared.workspace.root)
             declared = (*prepared.description.fields, *catalogue.fields)
             hook, source_key = prepared.destination.map_fields, prepared.source.key
@@ -116,12 +116,14 @@ def working(
             )
 
 
-def _catalogue(prepared: Prepared, house: House, session: Any, *, offline: bool) -> Catalogue:
+def _catalogue(prepared: Prepared, house: House, session: Any, orders: Orders) -> Catalogue:
     """What is at the target now, kept for offline plans; or what was there the last time."""
     known = house.state.catalogue(prepared.connection.name, dict(prepared.job.destination))
-    if offline and prepared.destination.can("describe_target"):
+    if orders.offline and prepared.destination.can("describe_target"):
         return catalogues.recall(known)
-    catalogue = prepared.destination.describe_target(session, prepared.options)
+    catalogue = prepared.destination.describe_target(
+        session, prepared.options, planning=orders.planning
+    )
     if prepared.destination.can("describe_target"):
         catalogues.remember(known, catalogue)
     return catalogue

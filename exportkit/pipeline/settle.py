@@ -1,4 +1,4 @@
-"""Stage 8: what was answered with a receipt gets its final word, in this run or a later one."""
+"""Stage 6: what was answered with a receipt gets its final word, in this run or a later one."""
 
 from __future__ import annotations
 

@@ -37,6 +37,7 @@ class Orders:
     retry_refused: bool = False
     plan_id: str | None = None
     offline: bool = False
+    planning: bool = False
     allowed: Allowed = field(default_factory=Allowed)
     stopped: Callable[[], bool] = lambda: False
 

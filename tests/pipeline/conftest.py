@@ -122,7 +122,7 @@ class Shop:
     def plan(self) -> Planned:
         prepared = self._open()
         with self.house() as house:
-            return plan_job(prepared, house, Orders(), self.watch)
+            return plan_job(prepared, house, Orders(planning=True), self.watch)
 
     def house(self) -> House:
         return House(open_state(self.root, ".exportkit"))
