@@ -7,7 +7,6 @@ about to do is durable here before the call leaves; its answer, after.
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,9 @@ import sqlalchemy as sa
 
 from exportkit.errors import JournalError
 from exportkit.records import Counts, Failure, Operation, Run
+from exportkit.state.audits import AuditEntry, entry_of
 from exportkit.state.batches import BatchState, JournaledBatch
+from exportkit.state.failures import AWAY, UNWRITABLE, journal_error
 from exportkit.state.tables import audit as _audit
 from exportkit.state.tables import batches as _batches
 from exportkit.state.tables import runs as _runs
@@ -230,6 +231,13 @@ class Journal:
             )
         )
 
+    def audited(self, subject: str | None = None, limit: int | None = None) -> list[AuditEntry]:
+        """Who did what, of one subject or of all, the latest first."""
+        query = sa.select(_audit).order_by(_audit.c.entry.desc()).limit(limit)
+        if subject is not None:
+            query = query.where(_audit.c.subject == subject)
+        return [entry_of(row) for row in self._read(query)]
+
     def _write(self, statement: sa.Executable) -> None:
         with self._explained(), self._engine.begin() as connection:
             connection.execute(statement)
@@ -243,7 +251,7 @@ class Journal:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
-            raise _journal_error(self._path, error) from None
+            raise journal_error(self._path, error) from None
 
 
 @contextmanager
@@ -258,7 +266,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     except OSError as error:
         raise JournalError(
             f"the journal {path} cannot be opened: {(error.strerror or 'failed').lower()}",
-            hint=_AWAY if path.is_dir() else _UNWRITABLE,
+            hint=AWAY if path.is_dir() else UNWRITABLE,
         ) from None
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
     sa.event.listen(engine, "connect", _configure)
@@ -267,7 +275,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
         try:
             prepare(engine, path)
         except sa.exc.SQLAlchemyError as error:
-            raise _journal_error(path, error) from None
+            raise journal_error(path, error) from None
         yield Journal(engine, path)
     finally:
         engine.dispose()
@@ -304,23 +312,3 @@ def _run(row: Any) -> JournaledRun:
 
 def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-_UNWRITABLE = "the user who runs exportkit has to be able to write to the state folder"
-_LITTLE = 100_000
-"""So few free bytes that SQLite, which can say no more than that I/O failed, found none."""
-_DAMAGED = ("malformed", "not a database", "no such", "no column", "NoResultFound")
-_AWAY = (
-    "move the file away (keep it), then run again: exportkit starts a new one. The snapshots still "
-    "say what was delivered; what a run that died had sent is sent again"
-)
-
-
-def _journal_error(path: Path, error: sa.exc.SQLAlchemyError) -> JournalError:
-    reason = str(getattr(error, "orig", None) or type(error).__name__)
-    if any(words in reason for words in _DAMAGED):
-        return JournalError(f"the journal {path} is damaged: {reason}", hint=_AWAY)
-    if "I/O" in reason and shutil.disk_usage(path.parent).free < _LITTLE:
-        reason = "the disk is full"
-    hint = "look at the disk and the rights of the state folder, then run again: nothing is lost"
-    return JournalError(f"the journal {path} does not work: {reason}", hint=hint)

@@ -351,3 +351,15 @@ def count(*_):
 with open_journal(Path(sys.argv[1])):
     pass
 """
+
+
+def test_the_audit_is_read_back_the_latest_first(path: Path) -> None:
+    with open_journal(path) as journal:
+        for number, subject in enumerate(("a", "b", "a")):
+            journal.audit("looked", subject, "jane", "host", number=number)
+        assert [entry.details["number"] for entry in journal.audited()] == [2, 1, 0]
+        assert [entry.details["number"] for entry in journal.audited("a")] == [2, 0]
+        assert len(journal.audited(limit=1)) == 1
+        (entry,) = journal.audited("b")
+    assert (entry.action, entry.user, entry.host) == ("looked", "jane", "host")
+    assert datetime.now(UTC) - entry.at < timedelta(minutes=1)
