@@ -124,7 +124,8 @@ class Catalogue:
 
     `identity` names the target for good (a list's id): the snapshot belongs to it. Left empty, the
     job's destination options are the identity. `details` is shown to people and kept for offline
-    plans, so it holds plain JSON values and nothing personal.
+    plans, so it holds plain JSON values and nothing personal; `calls_left` among them is how many
+    calls are left today.
     """
 
     name: str

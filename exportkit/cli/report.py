@@ -138,6 +138,9 @@ def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"  changed columns: {changed}")
     for note in planned.plan.notes:
         click.echo(f"  {note}")
+    if planned.calls.needed is not None:
+        left = "" if planned.calls.left is None else f" of the {planned.calls.left:,} left today"
+        click.echo(f"  a run takes about {planned.calls.needed:,} calls{left}")
     if sample:
         click.echo("  for example")
         show_table([_change_row(change) for change in sample], indent=4)

@@ -19,7 +19,8 @@ from exportkit.state import snapshots
 from exportkit.state.batches import Unjournaled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from exportkit.pipeline.work import Work
     from exportkit.records import Operation
@@ -81,13 +82,9 @@ def _send_changes(work: Work, plan: Plan, line: Line) -> None:
     work.watch.sending(plan.counts.sent + plan.counts.removed)
     lost = 0
     # Removals wait until every addition has its answer: a person must not fall between two lists.
-    first: tuple[Operation, ...] = ("add",) if plan.mode == "full" else ("add", "update")
-    last: tuple[Operation, ...] = ("remove",)
-    for operations in (first, last):
-        for operation in operations:
-            path = plan.sent_file(operation) if operation != "remove" else plan.changes("remove")
-            if path.exists():
-                push.send(line, read_batches(path), operation)
+    for operations in ("add", "update"), ("remove",):
+        for operation, path in _outgoing(plan, operations):
+            push.send(line, read_batches(path), operation)
         lost += settle(line)
     if lost:
         raise DestinationError(
@@ -96,6 +93,32 @@ def _send_changes(work: Work, plan: Plan, line: Line) -> None:
         )
     if plan.counts.sent or plan.counts.removed:
         work.prepared.destination.finish(work.session, work.target)
+
+
+def _outgoing(
+    plan: Plan, operations: Sequence[Operation] = ("add", "update", "remove")
+) -> Iterator[tuple[Operation, Path]]:
+    """The files whose rows go out; in mode `full` all go as additions."""
+    for operation in operations:
+        if plan.mode == "full" and operation == "update":
+            continue
+        path = plan.changes("remove") if operation == "remove" else plan.sent_file(operation)
+        if path.exists():
+            yield operation, path
+
+
+def calls_needed(work: Work, plan: Plan) -> int | None:
+    """The calls that it takes to send a plan, about; None where nobody counts them."""
+    limits = work.prepared.description.limits
+    if limits.calls_per_day is None:
+        return None
+    line = _line(work, plan)
+    batches = sum(
+        1
+        for operation, path in _outgoing(plan)
+        for _ in push.cut(line, read_batches(path), operation)
+    )
+    return batches * limits.calls_per_batch
 
 
 def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Counts:

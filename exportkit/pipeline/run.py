@@ -14,7 +14,7 @@ from exportkit.engines.desk import open_desk
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.sources import open_source
 from exportkit.errors import ConfigError
-from exportkit.pipeline.delivery import deliver, recover
+from exportkit.pipeline.delivery import calls_needed, deliver, recover
 from exportkit.pipeline.guards import check_freshness, check_guards
 from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.plan import sample
@@ -22,7 +22,7 @@ from exportkit.pipeline.planning import inputs, plan_work, reviewed
 from exportkit.pipeline.record import Record, new_run_id
 from exportkit.pipeline.review import require_plan, write_reviewed
 from exportkit.pipeline.source import column_complaints
-from exportkit.pipeline.work import Orders, Planned, Watch, Work
+from exportkit.pipeline.work import Calls, Orders, Planned, Watch, Work
 from exportkit.records import Catalogue, Run, Target
 from exportkit.state import catalogues, snapshots
 from exportkit.state.folder import new_folder
@@ -67,7 +67,9 @@ def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> 
     with working(prepared, house, new_run_id(job), orders, watch) as work:
         plan = plan_work(work)
         write_reviewed(plan, inputs(work))
-        return Planned(job, work.target.catalogue.name, plan, sample(plan))
+        catalogue = work.target.catalogue
+        calls = Calls(calls_needed(work, plan), catalogue.details.get("calls_left"))
+        return Planned(job, catalogue.name, plan, sample(plan), calls)
 
 
 @contextmanager

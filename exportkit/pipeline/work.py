@@ -83,6 +83,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How many calls a plan takes, about, and how many are left today; None where nobody counts."""
+
+    needed: int | None = None
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """A plan to look at. `sample` holds personal data: the first changes, column by column."""
 
@@ -90,6 +98,7 @@ class Planned:
     target: str
     plan: Plan
     sample: list[dict[str, Any]]
+    calls: Calls = Calls()
 
     @property
     def plan_id(self) -> str:
@@ -107,4 +116,5 @@ class Planned:
             "changed_columns": dict(self.plan.changed_columns),
             "notes": list(self.plan.notes),
             "reasons": [asdict(reason) for reason in self.plan.reasons],
+            "calls": asdict(self.calls),
         }
