@@ -27,6 +27,8 @@ COMMANDS = {
     "history": "Show past runs.",
     "rejections": "Show rows that were not delivered, and why.",
     "segments": "Count the members of each segment of a source.",
+    "connection": "Manage connections: add, authorize, test, list, show, detach, remove.",
+    "audit": "Show who did what, and when.",
     "plugins": "Show what is installed, and what each destination takes.",
     "schema": "Print the JSON Schema of a file, for editors.",
 }
@@ -61,7 +63,8 @@ class Commands(click.Group):
             from exportkit.config.names import nearest_hint
             from exportkit.host.loader import load_plugins
 
-            hint = nearest_hint(args[0], [*COMMANDS, *load_plugins().commands])
+            theirs = [name.replace("_", "-") for name in load_plugins().commands]
+            hint = nearest_hint(args[0], [*COMMANDS, *theirs])
             ctx.fail(f"there is no command '{args[0]}' ({hint})")
         return super().resolve_command(ctx, args)
 
@@ -69,7 +72,9 @@ class Commands(click.Group):
 def _plugin_command(name: str) -> click.Command | None:
     from exportkit.host.loader import load_plugins
 
-    register = load_plugins().commands.get(name)
+    commands = load_plugins().commands
+    # People write hyphens on a command line, also where a plugin's name has underscores.
+    register = commands.get(name) or commands.get(name.replace("-", "_"))
     if register is None:
         return None
     group = click.Group(name)

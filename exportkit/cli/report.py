@@ -181,6 +181,8 @@ def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
     if last is None:
         return state["job"], "never run" if state["active"] else "inactive", "", ""
     why = last["error"]["message"].splitlines()[0] if last["error"] else _in_short(last["counts"])
+    if not state["active"]:
+        why = f"inactive; {why}"
     return state["job"], last["status"], _clock(last["finished_at"]), why
 
 
@@ -198,6 +200,24 @@ def show_history(runs: Sequence[Run]) -> None:
                 run.run_id,
             )
             for run in runs
+        ]
+    )
+
+
+def show_audit(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line for each thing that somebody did."""
+    if not entries:
+        click.echo("nothing is recorded yet")
+    show_table(
+        [
+            (
+                _clock(entry["at"]),
+                f"{entry['user']} on {entry['host']}",
+                entry["action"],
+                entry["subject"],
+                ", ".join(f"{name}: {value}" for name, value in entry["details"].items()),
+            )
+            for entry in entries
         ]
     )
 

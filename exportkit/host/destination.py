@@ -100,6 +100,11 @@ class Destination:
             raise
         self._close(manager, None)
 
+    def account(self, session: Any) -> str | None:
+        """The name of the account that a session is with, if the plugin says it."""
+        found = contained(self._chain, "connect", lambda: getattr(session, "account", None))
+        return found if isinstance(found, str) and found.strip() else None
+
     def describe_target(
         self, session: Any, options: Mapping[str, Any], *, planning: bool = True
     ) -> Catalogue:

@@ -1,0 +1,217 @@
+"""`exportkit connection` and what is below it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from exportkit.cli import connections as shown
+from exportkit.cli import report
+from exportkit.cli.opening import open_house, workspace_of
+from exportkit.errors import EXIT_OK, EXIT_ORDER
+
+if TYPE_CHECKING:
+    from exportkit.config.workspace import Workspace
+
+
+def managed(ctx: click.Context) -> Workspace:
+    """The workspace, for a command that manages connections.
+
+    Every one of them comes by here: this is where a role is asked for, once there are roles.
+    """
+    return workspace_of(ctx)
+
+
+@click.group()
+def connection() -> None:
+    """Manage connections: accounts at destinations.
+
+    \b
+    Examples:
+      exportkit connection add marketing --type csv
+      exportkit connection authorize marketing
+      exportkit connection test marketing
+    """
+
+
+@connection.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """Show each connection: type, consent, who may use it, the jobs over it."""
+    from exportkit.operations.connections import facts_of
+
+    workspace = workspace_of(ctx)
+    listing = workspace.connections()
+    with open_house(workspace) as house:
+        facts = [facts_of(workspace, house, each).as_dict() for each in listing.items]
+    if as_json:
+        report.show_json(
+            {
+                "connections": facts,
+                "warnings": [report.complaint_document(c) for c in listing.complaints],
+            }
+        )
+        return
+    report.show_warnings(workspace.warnings)
+    shown.show_list(facts)
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def show(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Show all that is known of a connection NAME without asking the destination."""
+    from exportkit.operations.connections import facts_of
+
+    workspace = workspace_of(ctx)
+    found = workspace.connection(name)
+    with open_house(workspace) as house:
+        facts = facts_of(workspace, house, found).as_dict()
+    facts["options"] = shown.options_of(found)
+    if as_json:
+        report.show_json(facts)
+    else:
+        shown.show_one(facts)
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def test(ctx: click.Context, name: str, as_json: bool) -> int:
+    """Connect, and look at the target of every job over connection NAME. Nothing is sent."""
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations.connections import examine
+
+    workspace = managed(ctx)
+    with open_house(workspace) as house:
+        found = examine(workspace, load_plugins(), house, name)
+    looks = [look.as_dict() for look in found.looks]
+    if as_json:
+        report.show_json({"connection": name, "account": found.account, "targets": looks})
+    else:
+        shown.show_examination(name, found.account, looks)
+    codes = {look.error.exit_code if look.error else EXIT_OK for look in found.looks}
+    return next((code for code in EXIT_ORDER if code in codes), EXIT_OK)
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--device", is_flag=True, help="Sign in on another device: no browser opens here.")
+@click.option("--agree", is_flag=True, help="Agree to the data-privacy statement.")
+@click.option(
+    "--store",
+    type=click.Choice(["keyring", "file"]),
+    help="Where the credentials go from now on; without it, where they are, or what is there.",
+)
+@click.pass_context
+def authorize(
+    ctx: click.Context,
+    name: str,
+    device: bool,
+    agree: bool,
+    store: Literal["keyring", "file"] | None,
+) -> None:
+    """Agree that connection NAME may hand personal data over, and sign in.
+
+    The agreement is asked for once, written into the connection's file and audited. A file of
+    credentials is encrypted if EXPORTKIT_CREDENTIALS_KEY holds a key.
+
+    \b
+    Examples:
+      exportkit connection authorize marketing
+      exportkit connection authorize marketing --device --agree
+    """
+    from exportkit.cli.keyboard import Keyboard
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations.authorizing import authorize as authorize_connection
+
+    workspace = managed(ctx)
+    person = Keyboard(browser=not device, agreed=agree)
+    with open_house(workspace) as house:
+        done = authorize_connection(workspace, load_plugins(), house, name, person, store)
+    if done.agreed:
+        report.show_text(f"the agreement is in {workspace.connection(name).document.file}")
+    if done.signed_in:
+        report.show_text(f"signed in; the credentials are kept in: {shown.STORES[done.store]}")
+        report.show_text(f"  try it: exportkit connection test {name}")
+    else:
+        report.show_text(f"{done.title} needs no sign-in")
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--job", required=True, help="The job that is to have no connection any more.")
+@click.pass_context
+def detach(ctx: click.Context, name: str, job: str) -> None:
+    """Take connection NAME out of a job's file: the job is kept, and inactive."""
+    from exportkit.operations.connections import detach as detach_job
+
+    workspace = managed(ctx)
+    with open_house(workspace) as house:
+        detached = detach_job(workspace, house, name, job)
+    report.show_text(
+        f"job '{detached.name}' is inactive now; to attach it, write `connection: NAME` into "
+        f"{detached.document.file}"
+    )
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--unrevoked", is_flag=True, help="Without signing out at the destination.")
+@click.pass_context
+def remove(ctx: click.Context, name: str, unrevoked: bool) -> None:
+    """Remove connection NAME: sign out, forget its credentials, delete its file.
+
+    Refused while jobs use it. What was audited stays.
+    """
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations.connections import remove as remove_connection
+
+    workspace = managed(ctx)
+    with open_house(workspace) as house:
+        signed_out = remove_connection(workspace, load_plugins(), house, name, revoke=not unrevoked)
+    out = "signed out, and " if signed_out else ""
+    report.show_text(f"{out}removed '{name}' with its credentials")
+
+
+@connection.command()
+@click.argument("name")
+@click.option("--type", "type_", required=True, help="The destination: see `exportkit plugins`.")
+@click.option("--display-name", help="What people call it.")
+@click.option(
+    "--use",
+    type=click.Choice(["admin", "contributor"]),
+    multiple=True,
+    default=["admin"],
+    show_default=True,
+    help="Who may run jobs over it; may be given twice.",
+)
+@click.option("--agree", is_flag=True, help="Agree to the data-privacy statement right away.")
+@click.pass_context
+def add(
+    ctx: click.Context,
+    name: str,
+    type_: str,
+    display_name: str | None,
+    use: tuple[str, ...],
+    agree: bool,
+) -> None:
+    """Write the file of a new connection NAME, with the plugin's options to fill in."""
+    from exportkit.cli.keyboard import Keyboard
+    from exportkit.config.workspace import open_workspace
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations import authorizing
+
+    workspace, host = managed(ctx), load_plugins()
+    with open_house(workspace) as house:
+        path = authorizing.add(workspace, host, house, name, type_, display_name, use)
+        if agree:
+            written = open_workspace(workspace.root).connection(name)
+            facts = host.destination(type_).describe()
+            authorizing.agree(house, written, facts, Keyboard(browser=False, agreed=True))
+    report.show_text(f"{workspace.shown(path)} is written; fill in its options, then")
+    report.show_text(f"  exportkit connection authorize {name}\n  exportkit connection test {name}")
