@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exportkit.state.house import House
 
 ADDED = "connection add"
+_UNREVOKED = "nothing was removed; --unrevoked removes it without signing out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,13 @@ def remove(workspace: Workspace, host: Host, house: House, name: str, *, revoke:
     connection = workspace.connection(name)
     _refuse_while_used(workspace, name)
     journal = house.journal
-    signed_out = revoke and _revoked(workspace, host, connection, kept)
+    try:
+        signed_out = revoke and _revoked(workspace, host, connection, kept)
+    except ConfigError as error:
+        raise ConfigError(complaints=[*error.complaints, Complaint(_UNREVOKED)]) from None
+    except ExportkitError as error:
+        error.hint = f"{error.hint}; {_UNREVOKED}" if error.hint else _UNREVOKED
+        raise
     kept.remove()
     for path in house.state.catalogues(name):
         path.unlink(missing_ok=True)
