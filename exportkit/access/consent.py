@@ -24,8 +24,9 @@ def require_consent(connection: ConnectionFile, description: Description) -> Non
         raise PermissionDeniedError(
             f"nobody has agreed that personal data may leave for {description.title}",
             location=document.locate(()),
-            hint="add `consent: {agreed_by: you@example.com, agreed_on: YYYY-MM-DD}` to this "
-            "file, if you have the right to send these people's data there",
+            hint="if you have the right to send these people's data there: exportkit connection "
+            f"authorize {connection.name}; it writes `consent: {{agreed_by: ..., agreed_on: ...}}` "
+            "into this file",
         )
     if connection.consent.agreed_on > date.today():
         raise PermissionDeniedError(

@@ -32,7 +32,7 @@ COUNT_WORDS = {
 
 _LATER = "what was delivered is remembered; the next run of the job goes on from there"
 NEXT = {
-    "access_denied": "look at the credentials in the connection's file; then run the job again",
+    "access_denied": "`exportkit connection test NAME` tests it, `authorize NAME` signs in again",
     "destination": _LATER,
     "throttled": _LATER,
     "unavailable": _LATER,
