@@ -32,6 +32,7 @@ from exportkit.records import (
     Settlement,
     Target,
 )
+from exportkit.redaction import redact
 from exportkit.services import Calls, Credentials, Prompt
 
 __version__ = "0.1.0"
@@ -65,4 +66,5 @@ __all__ = [
     "ThrottledError",
     "UnavailableError",
     "hookimpl",
+    "redact",
 ]
