@@ -89,6 +89,8 @@ class KeptCredentials:
         """
         record = self._record()
         if record is None:
+            # A key that is none is found before there is a new token to lose.
+            sealing.check_key(self._connection)
             return {}
         if record.store == "file":
             values = record.values
@@ -113,6 +115,19 @@ class KeptCredentials:
             self._keep_first(text)
         else:
             self._keep(record.store, text, record.entry)
+
+    def expect(self, store: Literal["keyring", "file"] | None) -> None:
+        """Raise what `move` would raise, before somebody signs in for nothing."""
+        if store is None:
+            self.read()
+        elif store == "file":
+            sealing.check_key(self._connection)
+        elif not keyrings.usable():
+            raise PermissionDeniedError(
+                "there is no system keyring here that could keep credentials",
+                hint="leave --store out, or say --store file",
+            )
+        self._record()
 
     def move(self, values: Mapping[str, Any], store: Literal["keyring", "file"] | None) -> None:
         """Keep these values in the place that somebody chose; None leaves the place as it is.

@@ -22,6 +22,12 @@ def has_key() -> bool:
     return bool(os.environ.get(VARIABLE, "").strip())
 
 
+def check_key(connection: str) -> None:
+    """Raise PermissionDeniedError if what is given as a key is none; nothing given is fine."""
+    if has_key():
+        _keys(connection)
+
+
 def seal(text: str, connection: str) -> str:
     """The text, encrypted with the first key. Raises PermissionDeniedError for a bad key."""
     return _keys(connection).encrypt(text.encode()).decode()

@@ -79,11 +79,14 @@ def authorize(
     description = destination.describe()
     ready = resolved(workspace, connection, description)
     journal = house.journal  # opened first: what cannot be recorded is not done
+    kept = KeptCredentials(house.state.credentials, name)
+    signs_in = destination.can("authorize")
+    if signs_in:
+        kept.expect(store)
     agreed = agree(house, connection, description, person)
-    if not destination.can("authorize"):
+    if not signs_in:
         return Authorized(agreed, False, None, description.title)
     values = destination.authorize(ready, person)
-    kept = KeptCredentials(house.state.credentials, name)
     with kept.held():
         kept.move(values, store)
     note(journal, "connection authorize", name, type=connection.type, store=kept.store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,9 @@ from exportkit.errors import ConfigError, JournalError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+log = logging.getLogger("exportkit.state")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,15 @@ def open_state(root: Path, state: str) -> StateFolder:
         if not ignore.exists():
             # Whatever the workspace's own .gitignore says, profiles don't belong in git.
             write_durably(ignore, b"*\n")
+        open_to_all = folder.root.stat().st_mode & 0o007
     except OSError as error:
         raise _unwritable(folder.root, error) from None
+    if open_to_all:
+        log.warning(
+            "everybody may look into %s, which holds personal data: chmod 700 %s",
+            folder.root,
+            folder.root,
+        )
     return folder
 
 

@@ -38,6 +38,17 @@ for _ in range(25):
 """
 
 
+WRITER = """
+import itertools, sys
+from pathlib import Path
+from exportkit.access.credentials import KeptCredentials
+kept = KeptCredentials(Path(sys.argv[1]), "marketing")
+for number in itertools.count(1):
+    kept.replace({"number": number, "padding": "x" * 10_000})
+    print(number, flush=True)
+"""
+
+
 class Desktop(KeyringBackend):
     """A keyring in memory that can be locked."""
 
@@ -203,6 +214,28 @@ def test_a_keyring_keeps_them_where_there_is_one(kept: KeptCredentials, desktop:
     assert len(desktop.kept) == 1
 
 
+def test_a_bad_key_is_found_before_there_is_a_token_to_lose(
+    kept: KeptCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "k3y-of-mine")
+    with pytest.raises(PermissionDeniedError, match="holds no key"):
+        kept.read()
+
+
+def test_what_cannot_be_kept_is_said_before_a_sign_in(
+    kept: KeptCredentials, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.expect(None)
+    kept.expect("file")
+    with pytest.raises(PermissionDeniedError, match="no system keyring"):
+        kept.expect("keyring")
+    folder.mkdir()
+    kept.file.write_text("{")
+    for store in ("file", None):
+        with pytest.raises(JournalError, match="are damaged"):
+            kept.expect(store)  # type: ignore[arg-type]
+
+
 def test_two_workspaces_do_not_share_an_entry(tmp_path: Path, desktop: Desktop) -> None:
     for number in (1, 2):
         KeptCredentials(tmp_path / str(number), "marketing").replace({"number": number})
@@ -326,6 +359,25 @@ def test_processes_take_turns(folder: Path, kept: KeptCredentials) -> None:
     running = [subprocess.Popen(command, env=environment) for _ in range(4)]
     assert [process.wait(60) for process in running] == [0] * 4
     assert kept.read() == {"number": 100}
+
+
+def test_a_killed_process_leaves_the_last_values_that_it_kept(
+    folder: Path, kept: KeptCredentials
+) -> None:
+    for pause in (0.0, 0.02, 0.05):
+        environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+        command = [sys.executable, "-c", WRITER, str(folder)]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            said = writer.stdout.readline()
+            time.sleep(pause)
+            writer.kill()
+            said += writer.stdout.read()
+        last = int(said.splitlines()[-1])
+        # Killed between what it kept and what it said of it.
+        assert kept.read()["number"] in (last, last + 1)
 
 
 def test_holding_twice_in_one_thread_is_fine_and_another_waits(kept: KeptCredentials) -> None:

@@ -251,6 +251,15 @@ def test_a_key_that_is_missing_under_cron(
         assert "EXPORTKIT_CREDENTIALS_KEY is not set" in told.out + told.err
 
 
+def test_a_place_that_is_not_there_is_said_before_the_sign_in(
+    mill: Path, exportkit: Command, answer: io.StringIO
+) -> None:
+    told = exportkit("connection", "authorize", "paper", "--agree", "--store", "keyring")
+    assert told.code == 4
+    assert "there is no system keyring here" in told.err
+    assert "Code" not in told.err
+
+
 def test_list_and_show(signed_in: Said, exportkit: Command, answer: io.StringIO) -> None:
     files, paper = exportkit("connection", "list", "--json").json["connections"]
     assert (files["name"], files["consent"], files["credentials"]) == ("files", None, None)

@@ -145,3 +145,13 @@ def test_a_fingerprint_stays_the_same_for_good() -> None:
     value = ["csv", {"path": "out/vip.csv", "délimiteur": ";"}]
     text = '["csv", {"délimiteur": ";", "path": "out/vip.csv"}]'
     assert fingerprint(value) == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_folder_that_everybody_can_look_into_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_state(tmp_path, "state")
+    assert caplog.text == ""
+    (tmp_path / "state").chmod(0o755)
+    open_state(tmp_path, "state")
+    assert f"chmod 700 {tmp_path / 'state'}" in caplog.text
