@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+EXPRESSIONS = ("expression", "match", "accepts")
 TOO_LONG = ("reject", "truncate")
 SETTLED = ("pending", "done", "failed")
 FOUND = ("taken", "not_taken", "unknown")
@@ -81,7 +82,7 @@ def catalogue(answer: object) -> Catalogue:
     if found.members is not None:
         _whole_number(found.members, "members", least=0)
     extra = columns(found.fields, "fields")
-    if any(column.expression is not None or column.match is not None for column in extra):
+    if any(getattr(column, name) is not None for column in extra for name in EXPRESSIONS):
         raise WrongAnswer("has fields with expressions, which cannot be kept for offline plans")
     if not isinstance(found.details, Mapping) or not _is_json(dict(found.details)):
         raise WrongAnswer("has details that are not plain JSON values")
@@ -205,7 +206,8 @@ def _column(column: Column, what: str) -> None:
     _one_of(column.on_too_long, TOO_LONG, f"on_too_long {at}")
     if column.max_length is not None:
         _whole_number(column.max_length, f"max_length {at}", least=1)
-    for name in ("expression", "match"):
+    _text(column.reason, f"reason {at}")
+    for name in EXPRESSIONS:
         expression = getattr(column, name)
         if expression is not None:
             import narwhals as nw

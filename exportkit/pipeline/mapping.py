@@ -236,6 +236,8 @@ def _failing(columns: Sequence[Column], key: str | None) -> list[Failing]:
         if column.max_length is not None and column.on_too_long == "reject":
             reason = f"longer than {column.max_length} characters"
             failing.append((Check(column.name, reason), value.str.len_chars() > column.max_length))
+        if column.accepts is not None:
+            failing.append((Check(column.name, column.reason), ~column.accepts))
     return failing
 
 

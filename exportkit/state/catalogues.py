@@ -39,6 +39,5 @@ def recall(path: Path) -> Catalogue:
 
 
 def _plain(column: Column) -> dict[str, object]:
-    return {
-        name: value for name, value in asdict(column).items() if name not in ("expression", "match")
-    }
+    expressions = ("expression", "match", "accepts")
+    return {name: value for name, value in asdict(column).items() if name not in expressions}

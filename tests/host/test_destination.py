@@ -390,6 +390,8 @@ WRONG_ANSWERS = [
     ),
     ("map_fields", "mapping", "return [Column('exportkit.key')]", "are reserved"),
     ("map_fields", "mapping", "return [Column('a', 'upper(b)')]", "a str as expression of 'a'"),
+    ("map_fields", "mapping", "return [Column('a', accepts='b')]", "a str as accepts of 'a'"),
+    ("map_fields", "mapping", "return [Column('a', reason=' ')]", "has no reason of 'a'"),
     ("map_fields", "mapping", "return [Column('a', kind='mail')]", "the kind 'mail' of 'a'"),
     ("map_fields", "mapping", "return [Column('a', max_length=0)]", "max_length of 'a'"),
     ("authorize", "connection", "return None", "a dict of plain JSON values"),

@@ -268,6 +268,30 @@ def test_columns_are_what_the_plugin_makes_of_fields(engine: DuckEngine, folder:
     assert "first" not in found[0]
 
 
+def test_a_column_accepts_what_its_plugin_says(engine: DuckEngine, folder: Path) -> None:
+    day, month = nw.col("day"), nw.col("month")
+    declared = declaring(
+        Column("month", nw.col("born").str.slice(5, 2), accepts=month <= nw.lit("12")),
+        Column("day", kind="number", accepts=(day == "1") | (month == "02"), reason="no day"),
+    )
+    rows: Rows = [
+        {"born": "2024-02-29", "day": "2"},
+        {"born": "2024-13-29", "day": "1"},
+        {"born": "2024-12-29", "day": "2"},
+        {"born": "2024-12-29", "day": "x"},
+        {"born": None, "day": None},
+    ]
+    found = mapped(engine, job(folder, {"born": "c", "day": "c"}), rows, declared)
+    assert [row["fault"] for row in found] == [
+        None,
+        "month: not accepted by the destination",
+        "day: no day",
+        "day: not a number",
+        None,
+    ]
+    assert [row["month"] for row in found] == ["02", "13", "12", "12", None]
+
+
 def test_what_is_carried_along(engine: DuckEngine, folder: Path) -> None:
     subject = job(folder, {"it": "c"})
     kinds = {
