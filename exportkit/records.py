@@ -36,9 +36,9 @@ class Column:
 
     `expression` is computed from the job's mapped fields (`nw.col("email")`); left out, it is the
     mapped field of the same name. `max_length` counts code points. `match` is what two spellings
-    of one key have in common (a lower-cased address); what is sent keeps its own spelling. `accepts`
-    is computed from the destination's columns: a row where it is false is rejected with `reason`,
-    one where it is null is not.
+    of one key have in common (a lower-cased address); what is sent keeps its own spelling.
+    `accepts` is computed from the destination's columns: a row where it is false is rejected with
+    `reason`; one where it is null is not.
     """
 
     name: str
