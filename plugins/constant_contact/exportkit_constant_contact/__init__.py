@@ -94,10 +94,13 @@ def map_fields(mapping: FieldMapping, target: Target) -> Sequence[Column]:
 @hookimpl
 def measure(target: Target, columns: pa.RecordBatch) -> pa.Array:
     """The encoded bytes of each row: what is beyond 4 MB would be dropped without a word."""
+    from .fields import widest_name
     from .imports import is_json
     from .payload import sizes
 
-    return sizes(columns, "json" if is_json(target) else "csv")
+    known = target.catalogue.details.get("custom_fields", ())
+    names = [widest_name(name, known) for name in columns.schema.names]
+    return sizes(columns.rename_columns(names), "json" if is_json(target) else "csv")
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit import Delivery, Finding, OutcomeUnknownError, Rejection, Settlement, redact
 
 from .client import NotFoundError
-from .fields import needs_json
+from .fields import needs_json, wire_name
 from .payload import csv_body, json_body
 from .target import create_fields
 
@@ -189,12 +189,10 @@ def _lines(error: str, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _wire_name(session: Session, target: Target, column: str) -> str:
-    """The name that the service gave to a custom field; made now if the job may make it."""
-    if not column.startswith("cf:") or not target.options["create_custom_fields"]:
-        return column
-    known = {f"cf:{field['name']}" for field in target.catalogue.details["custom_fields"]}
-    if column in known:
-        return column
+    """The name on the wire; a custom field that the map was let have without one is made now."""
+    known = wire_name(column, target.catalogue.details["custom_fields"])
+    if known is not None:
+        return known
     if column not in session.renamed:
         label = next(c.description for c in target.columns if c.name == column)
         session.renamed |= create_fields(session, {column: label or column.removeprefix("cf:")})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit import Catalogue, JobError
 
 from .client import ConflictError, NotFoundError
-from .fields import custom_columns
+from .custom_fields import custom_columns, facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +35,6 @@ def describe(session: Session, options: Mapping[str, Any], *, planning: bool) ->
         for field in page
     ]
     list_id = str(found.get("list_id", ""))
-    known = ("custom_field_id", "name", "label", "type")
     return Catalogue(
         name=str(found["name"]),
         identity=f"list {list_id}" if list_id else "",
@@ -43,7 +42,7 @@ def describe(session: Session, options: Mapping[str, Any], *, planning: bool) ->
         members=found.get("membership_count"),
         details={
             "list_id": list_id,
-            "custom_fields": [{name: field.get(name) for name in known} for field in fields],
+            "custom_fields": [facts(field) for field in fields],
             "calls_left": session.calls.left(),
         },
     )
