@@ -190,9 +190,12 @@ def _differs(columns: Sequence[str], prefix: str) -> nw.Expr:
 
 
 def _write_some(frame: Frame, engine: Engine, folder: Path, operation: str) -> int:
-    """Write the rows of one operation; no file where there are none."""
+    """Write the rows of one operation; no file where there are none.
+
+    In the order of their keys: joins on several cores come out in another order each time.
+    """
     path = folder / "changes" / f"{operation}.parquet"
-    rows = engine.write(frame, path)
+    rows = engine.write(frame.sort(KEY), path)
     if not rows:
         path.unlink()
     return rows
