@@ -32,7 +32,8 @@ _ESCAPED = {"\\": "\\\\", '"': '\\"'} | {
 def csv_body(columns: pa.RecordBatch) -> bytes:
     """Header and rows, in UTF-8; only cells that need it are quoted, a null is an empty one."""
     header = ",".join(_quoted(name) for name in columns.schema.names)
-    return b"".join((header.encode(), b"\n", _joined(_csv_rows(columns), b"\n"), b"\n"))
+    rows = [_joined(_csv_rows(columns), b"\n"), b"\n"] if columns.num_rows else []
+    return b"".join((header.encode(), b"\n", *rows))
 
 
 def json_body(columns: pa.RecordBatch, list_ids: Sequence[str]) -> bytes:
@@ -72,22 +73,26 @@ def _csv_cells(cells: pa.Array, special: str) -> pa.Array:
 
 
 def _json_rows(columns: pa.RecordBatch) -> pa.Array:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     members = [
-        _json_members(name, cells)
+        _json_members(name, cells).fill_null("")
         for name, cells in zip(columns.schema.names, columns.columns, strict=True)
     ]
-    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip")
-    return pc.binary_join_element_wise("{", joined.fill_null(""), "}", pa.scalar(""))
+    # Each begins with a comma. (To skip nulls in a join drops a row that has nothing but nulls.)
+    joined = pc.binary_join_element_wise(*members, "}", "")
+    return pc.if_else(
+        pc.equal(joined, "}"),
+        "{}",
+        pc.binary_replace_slice(joined, start=0, stop=1, replacement="{"),
+    )
 
 
 def _json_members(name: str, cells: pa.Array) -> pa.Array:
-    """`"name":"value"` where there is a value, null where there is none."""
+    """`,"name":"value"` where there is a value, null where there is none."""
     import pyarrow.compute as pc
 
-    key = json.dumps(name, ensure_ascii=False) + ":"
+    key = f",{json.dumps(name, ensure_ascii=False)}:"
     texts = pc.binary_join_element_wise(key + '"', _escaped(cells), '"', "")
     if name not in _NUMBERS:
         return texts
