@@ -6,15 +6,25 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from exportkit import Delivery, Finding, OutcomeUnknownError, Rejection, Settlement, redact
+from exportkit import (
+    Delivery,
+    Finding,
+    JobError,
+    OutcomeUnknownError,
+    Rejection,
+    Settlement,
+    redact,
+)
 
+from . import payload
 from .client import NotFoundError
-from .fields import needs_json, wire_name
-from .payload import csv_body, json_body
+from .fields import needs_json, widest_name, wire_name
 from .target import create_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    import pyarrow as pa
 
     from exportkit import Batch, Target
 
@@ -37,20 +47,38 @@ _LINE = re.compile(r"\bLine (\d+)\s*:?\s*(.*)", re.IGNORECASE | re.DOTALL)
 def push(session: Session, batch: Batch, target: Target) -> Delivery:
     """Hand over one import; it is answered under the activity's id."""
     list_id = str(target.catalogue.details["list_id"])
-    rows = batch.data.rename_columns([_wire_name(session, target, name) for name in batch.columns])
+    rows = batch.data.rename_columns(_wire_names(session, target))
     if is_json(target):
-        body = json_body(rows, [list_id])
+        body = payload.json_body(rows, [list_id])
         answer = session.client.post_body("/activities/contacts_json_import", body)
     else:
         path, fields = "/activities/contacts_file_import", {"list_ids": list_id}
-        answer = session.client.upload(path, file_name(batch), csv_body(rows), fields)
+        answer = session.client.upload(path, file_name(batch), payload.csv_body(rows), fields)
     return Delivery(new_receipt("import", answer))
 
 
 def is_json(target: Target) -> bool:
-    """Whether this job's imports are JSON."""
-    asked = target.options["import_format"]
-    return asked == "json" or (asked == "auto" and needs_json(target.names))
+    """Whether this job's imports are JSON.
+
+    Raises `JobError` where the job asks for CSV, and a column has none.
+    """
+    asked, needed = target.options["import_format"], needs_json(target.names)
+    if asked == "csv" and needed:
+        raise JobError(
+            "a field of the map has no column in CSV imports",
+            field="import_format",
+            hint="leave `import_format` out: then such imports are JSON",
+        )
+    return asked == "json" or needed
+
+
+def sizes(target: Target, columns: pa.RecordBatch) -> pa.Array:
+    """The bytes that each row takes in an import of this job."""
+    if not is_json(target):
+        return payload.sizes(columns, "csv")
+    known = target.catalogue.details["custom_fields"]
+    names = [widest_name(name, known) for name in columns.schema.names]
+    return payload.sizes(columns.rename_columns(names), "json")
 
 
 def file_name(batch: Batch) -> str:
@@ -188,15 +216,15 @@ def _lines(error: str, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
         yield keys[int(match[1]) - 2], redact(match[2].strip())[:200] or "refused by the service"
 
 
-def _wire_name(session: Session, target: Target, column: str) -> str:
-    """The name on the wire; a custom field that the map was let have without one is made now."""
-    known = wire_name(column, target.catalogue.details["custom_fields"])
-    if known is not None:
-        return known
-    if column not in session.renamed:
-        label = next(c.description for c in target.columns if c.name == column)
-        session.renamed |= create_fields(session, {column: label or column.removeprefix("cf:")})
-    return session.renamed[column]
+def _wire_names(session: Session, target: Target) -> list[str]:
+    """What the service calls each column; custom fields that it lacks are made now, once."""
+    known = [*target.catalogue.details["custom_fields"], *session.made]
+    missing = [name for name in target.names if wire_name(name, known) is None]
+    if missing:
+        made = create_fields(session, [name.removeprefix("cf:") for name in missing])
+        session.made += made
+        known += made
+    return [wire_name(name, known) or name for name in target.names]
 
 
 def _id(receipt: str) -> str:
