@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from exportkit import (
@@ -22,6 +21,7 @@ from exportkit import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     import click
     import pyarrow as pa
@@ -35,7 +35,7 @@ __version__ = "0.1.0"
 
 @hookimpl
 def describe_destination() -> Description:
-    """What is known offline. The limits are the service's own, a little less where it is unclear."""
+    """What is known offline; the limits are the service's, a little less where it is unclear."""
     from . import options
     from .fields import FIELDS
     from .payload import BYTES, ROWS

@@ -29,19 +29,23 @@ LOOKS_LIKE_A_PAGE = 500
 class Session:
     """What the hooks share.
 
-    `sleep` waits; `members` and `unsubscribed` are read from the service when they are needed.
+    `sleep` waits; `made` are custom fields that this session has made; `members` and `unsubscribed`
+    are read from the service when they are needed.
     """
 
     client: Client
     calls: Calls
     name: str
     sleep: Callable[[float], None] = time.sleep
-    renamed: dict[str, str] = field(default_factory=dict)
+    made: list[dict[str, Any]] = field(default_factory=list)
     members: dict[str, Any] = field(default_factory=dict)
 
     @property
     def account(self) -> str:
-        """The account's name, for `connection test`. Raises `AccessDeniedError` where rights lack."""
+        """The account's name, for `connection test`.
+
+        Raises `AccessDeniedError` where the user's rights do not do.
+        """
         privileges = self.client.get("/account/user/privileges")
         there = {str(each.get("privilege_name")) for each in privileges if isinstance(each, dict)}
         if missing := [name for name in NEEDED if name not in there]:

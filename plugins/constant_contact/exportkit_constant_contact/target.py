@@ -10,7 +10,7 @@ from .client import ConflictError, NotFoundError
 from .custom_fields import custom_columns, facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .session import Session
 
@@ -48,19 +48,18 @@ def describe(session: Session, options: Mapping[str, Any], *, planning: bool) ->
     )
 
 
-def create_fields(session: Session, columns: Mapping[str, str]) -> dict[str, str]:
-    """Make custom fields of these labels, by column; answers the wire name of each column.
+def create_fields(session: Session, labels: Sequence[str]) -> list[dict[str, Any]]:
+    """Make custom fields of text with these labels; answers them as the service has them.
 
     The service makes a field's name out of its label, so it is read back, never assumed.
     """
-    made = {}
-    for column, label in columns.items():
-        body = {"label": label, "type": "string"}
+    made: list[dict[str, Any]] = []
+    for label in labels:
         try:
-            field = session.client.post("/contact_custom_fields", body)
+            body = {"label": label, "type": "string"}
+            made.append(session.client.post("/contact_custom_fields", body))
         except ConflictError:  # somebody made it meanwhile
-            field = _field_of_label(session, label)
-        made[column] = f"cf:{field['name']}"
+            made.append(_field_of_label(session, label))
     return made
 
 
