@@ -64,7 +64,7 @@ def sign_in_with_browser(
     *,
     port: int,
     patience: float = PATIENCE,
-    open_page: Callable[[str], object] = webbrowser.open,
+    open_page: Callable[[str], object] | None = None,
 ) -> Granted:
     """Open the sign-in page and wait for the browser to come back to this machine."""
     from authlib.common.security import generate_token
@@ -74,7 +74,7 @@ def sign_in_with_browser(
         page = provider.page(listener.redirect_uri, state, verifier)
         prompt.tell(f"Sign in in the browser. If none opens, open this yourself:\n{page}")
         with suppress(webbrowser.Error, OSError):  # the address is shown anyway
-            open_page(page)
+            (open_page or webbrowser.open)(page)
         answer = listener.wait(patience)
     if answer is None:
         raise AccessDeniedError(
