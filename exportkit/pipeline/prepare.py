@@ -52,15 +52,16 @@ class Prepared:
 
 
 def resolved(workspace: Workspace, file: ConnectionFile, facts: Description) -> Connection:
-    """A connection with its references replaced, its credentials, and its calls counted.
+    """A connection with defaults and references filled in, its credentials, its calls counted.
 
     Opens nothing yet. Raises ConfigError if a reference is unset.
     """
+    options = resolve(file.options, file.document, ("options",), root=workspace.root)
     return Connection(
         file.name,
         file.type,
         file.display_name,
-        resolve(file.options, file.document, ("options",), root=workspace.root),
+        {**_defaults(facts.connection_options), **options},
         workspace.root,
         KeptCredentials(state_folder(workspace.root, workspace.state).credentials, file.name),
         counted_calls(facts.limits),
@@ -147,12 +148,16 @@ def _wrong_mode(job: Job, destination: Destination, facts: Description) -> Itera
 def _with_paths(workspace: Workspace, job: Job, facts: Description) -> dict[str, Any]:
     """The job's options with defaults, each output path absolute and kept where it may be."""
     known = facts.job_options.get("properties", {})
-    defaults = {name: part["default"] for name, part in known.items() if "default" in part}
-    options = {**defaults, **job.destination}
+    options = {**_defaults(facts.job_options), **job.destination}
     for name, schema in known.items():
         if schema.get("format") == "output-path" and isinstance(options.get(name), str):
             options[name] = str(_output(workspace, job, name, options[name]))
     return options
+
+
+def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    known = schema.get("properties", {})
+    return {name: part["default"] for name, part in known.items() if "default" in part}
 
 
 def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:

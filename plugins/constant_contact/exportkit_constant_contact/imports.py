@@ -220,6 +220,9 @@ def _wire_names(session: Session, target: Target) -> list[str]:
     """What the service calls each column; custom fields that it lacks are made now, once."""
     known = [*target.catalogue.details["custom_fields"], *session.made]
     missing = [name for name in target.names if wire_name(name, known) is None]
+    if missing and not target.options["create_custom_fields"]:
+        message = "the account has no such custom field any more"
+        raise JobError(message, field=missing[0], hint="make it again, or take it out of the map")
     if missing:
         made = create_fields(session, [name.removeprefix("cf:") for name in missing])
         session.made += made
