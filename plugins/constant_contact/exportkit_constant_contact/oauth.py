@@ -153,7 +153,7 @@ class Tokens:
         return kept
 
     def _is_good(self, kept: Kept) -> bool:
-        return bool(kept.access_token) and self._clock() < kept.expires_at
+        return is_word(kept.access_token) and self._clock() < kept.expires_at
 
     def _is_due(self, kept: Kept) -> bool:
         now = self._clock()

@@ -170,6 +170,8 @@ def _failure(error: OSError, host: str) -> Exception:
         return LostError("broke the connection off")
     if isinstance(error, requests.Timeout):
         return LostError("did not answer in time")
+    if isinstance(error, ValueError):  # its kind for addresses, headers and proxies
+        return DestinationError(f"{host} cannot be called: the address or a proxy's is not valid")
     if isinstance(error, requests.RequestException):
         half = isinstance(error, requests.exceptions.ChunkedEncodingError)
         return LostError("broke its answer off" if half else "gave an answer that cannot be read")

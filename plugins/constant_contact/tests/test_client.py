@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from exportkit_constant_contact.client import Client, ConflictError, NotFoundError
 from exportkit_constant_contact.oauth import Tokens
-from exportkit_constant_contact.wire import Wire, require_https
+from exportkit_constant_contact.wire import NotSentError, Wire, require_https
 from scripted_server import Answer, Server, fault
 
 from exportkit import (
@@ -196,7 +196,27 @@ def test_a_refused_connection_took_nothing(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_there_took_nothing() -> None:
     wire = Wire("https://constant-contact.invalid/v3", option="api_url", timeout=(1, 1))
-    with closing(wire), pytest.raises(Exception, match="cannot be reached"):
+    with closing(wire), pytest.raises(NotSentError, match="cannot be reached"):
+        wire.send("POST", "/x")
+
+
+def test_a_proxy_that_is_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://")
+    monkeypatch.setenv("https_proxy", "http://")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    wire = Wire("https://constant-contact.invalid/v3", option="api_url", timeout=(1, 1))
+    with closing(wire), pytest.raises(DestinationError, match="proxy"):
+        wire.send("POST", "/x")
+
+
+def test_a_proxy_that_is_not_there_took_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    wire = Wire("https://constant-contact.invalid/v3", option="api_url", timeout=(1, 1))
+    with closing(wire), pytest.raises(NotSentError, match="through the proxy"):
         wire.send("POST", "/x")
 
 

@@ -228,7 +228,14 @@ def test_a_place_that_cannot_be_written_costs_no_token(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "junk", [{"expires_at": "x"}, {"renew_at": None, "expires_at": True}, {"access_token": 7}]
+    "junk",
+    [
+        {"expires_at": "x"},
+        {"renew_at": None, "expires_at": True},
+        {"access_token": 7},
+        {"access_token": "two\nlines"},
+        {"access_token": "ключ"},
+    ],
 )
 def test_kept_values_of_the_wrong_type_are_renewed(desk: Desk, junk: dict[str, Any]) -> None:
     desk.keep(**junk)
