@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ STUCK_AFTER = timedelta(hours=24)
 """An import that still works then is planned again: sent twice, the same values harm nobody."""
 SHOWN_AFTER = timedelta(hours=1)
 """How long a new activity may be unknown before it counts as gone; they are kept ten days."""
+FIRST_LOOK, LONGEST_PAUSE = 2.0, 60.0
+"""Seconds after which an activity is asked about first, and between questions at most."""
 LOOK_AGAIN = 10.0
 """Seconds after which a batch that was not found is looked for a second time: lists may lag."""
 ACTIVITIES_A_PAGE = 500
@@ -54,7 +57,7 @@ def push(session: Session, batch: Batch, target: Target) -> Delivery:
     else:
         path, fields = "/activities/contacts_file_import", {"list_ids": list_id}
         answer = session.client.upload(path, file_name(batch), payload.csv_body(rows), fields)
-    return Delivery(new_receipt("import", answer))
+    return Delivery(new_receipt("import", answer, len(batch)))
 
 
 def is_json(target: Target) -> bool:
@@ -86,18 +89,26 @@ def file_name(batch: Batch) -> str:
     return f"exportkit-{batch.id}.csv"
 
 
-def new_receipt(kind: str, activity: Any) -> str:
-    """The claim ticket for an activity: what it is, its id, and when it began."""
+def new_receipt(kind: str, activity: Any, rows: int) -> str:
+    """The claim ticket for an activity: what it is, its id, when it began, and how many rows."""
     activity_id = activity.get("activity_id") if isinstance(activity, dict) else None
     if not activity_id:
         raise OutcomeUnknownError("the service took the call and did not say under which id")
-    return f"{kind} {activity_id} {datetime.now(UTC).isoformat(timespec='seconds')}"
+    return f"{kind} {activity_id} {datetime.now(UTC):%Y-%m-%dT%H:%M:%S+00:00} {rows}"
 
 
 def settle(
     session: Session, receipts: Sequence[str], target: Target, batch_of: Callable[[str], Batch]
 ) -> Iterator[Settlement]:
-    """What became of the imports and removals: several are asked about in one call."""
+    """What became of the imports and removals: several are asked about in one call.
+
+    The service is asked gently: not before an activity can have ended, then ever more seldom.
+    """
+    if time.time() < max(session.ask_at, max(_began(each) for each in receipts) + FIRST_LOOK):
+        yield from (Settlement(receipt, "pending") for receipt in receipts)
+        return
+    session.ask_pause = min(session.ask_pause * 2, LONGEST_PAUSE)
+    session.ask_at = time.time() + session.ask_pause
     activities = _activities(session, receipts)
     for receipt in receipts:
         activity = activities[_id(receipt)]
@@ -141,7 +152,7 @@ def _find(session: Session, batch: Batch, *, is_json: bool) -> Finding:
                 continue
             name = activity.get("source_file_name")
             if name == file_name(batch):
-                return Finding("taken", Delivery(new_receipt("import", activity)))
+                return Finding("taken", Delivery(new_receipt("import", activity, len(batch))))
             ours = isinstance(name, str) and name.startswith("exportkit-")
             unsure |= is_json and not ours and _may_be(activity, len(batch))
     return Finding("unknown" if unsure else "not_taken")
@@ -187,14 +198,16 @@ def _refused(
     numbers = ("error_count", "correctable_count", "cannot_add_to_list_count")
     failed = {name: int(status.get(name) or 0) for name in numbers}
     errors = [str(error) for error in activity.get("activity_errors") or ()]
-    if not receipt.startswith("import") or not (any(failed.values()) or errors):
+    rows = int(receipt.split(" ")[3])
+    dropped = rows > int(status.get("items_total_count") or rows)
+    if not receipt.startswith("import") or not (any(failed.values()) or errors or dropped):
         return
     keys: list[str] = batch_of(receipt).keys.to_pylist()
     refused = {key: reason for error in errors for key, reason in _lines(error, keys)}
     if failed["cannot_add_to_list_count"]:
         reason = "has unsubscribed, and is left alone"
         refused |= {key: reason for key in keys if key in session.unsubscribed}
-    if len(refused) < sum(failed.values()):
+    if dropped or len(refused) < sum(failed.values()):
         refused = {**_absent(session, target, keys), **refused}
     for key, reason in refused.items():
         yield Rejection(key, reason, "email")
@@ -234,8 +247,12 @@ def _id(receipt: str) -> str:
     return receipt.split(" ")[1]
 
 
+def _began(receipt: str) -> float:
+    return datetime.fromisoformat(receipt.split(" ")[2]).timestamp()
+
+
 def _age(receipt: str) -> timedelta:
-    return datetime.now(UTC) - datetime.fromisoformat(receipt.split(" ")[2])
+    return timedelta(seconds=time.time() - _began(receipt))
 
 
 def _said(state: object) -> str:

@@ -84,4 +84,4 @@ def remove(session: Session, batch: Batch, target: Target) -> Delivery:
         path = "/activities/remove_list_memberships"
         list_ids = [target.catalogue.details["list_id"]]
         body = {"source": {"contact_ids": ids}, "list_ids": list_ids}
-    return Delivery(new_receipt("removal", session.client.post(path, body)))
+    return Delivery(new_receipt("removal", session.client.post(path, body), len(ids)))

@@ -30,7 +30,8 @@ class Session:
     """What the hooks share.
 
     `sleep` waits; `made` are custom fields that this session has made; `members` and `unsubscribed`
-    are read from the service when they are needed.
+    are read from the service when they are needed; `ask_at` is when activities may be asked about
+    again, by the clock.
     """
 
     client: Client
@@ -39,6 +40,8 @@ class Session:
     sleep: Callable[[float], None] = time.sleep
     made: list[dict[str, Any]] = field(default_factory=list)
     members: dict[str, Any] = field(default_factory=dict)
+    ask_at: float = 0.0
+    ask_pause: float = 1.0
 
     @property
     def account(self) -> str:
