@@ -297,6 +297,12 @@ def test_another_first_token_replaces_what_is_kept(desk: Desk) -> None:
     assert desk.asked == ["first-2"]
 
 
+def test_a_first_token_may_leave_the_file_once_it_was_used(desk: Desk) -> None:
+    desk.keep(first_token_fingerprint=fingerprint_of("first-1"))
+    assert desk.tokens().access() == "access-1"
+    assert desk.server.requests == []
+
+
 @pytest.mark.parametrize("first", ["two words", "line\nbreak", "ключ", "\x00"])
 def test_a_first_token_that_is_none(desk: Desk, first: str) -> None:
     with pytest.raises(AccessDeniedError) as raised:
