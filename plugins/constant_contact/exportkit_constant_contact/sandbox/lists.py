@@ -130,6 +130,7 @@ class Lists:
         n = self._existing(list_id)
         activity = self._state.activities.begin("list_delete", {"lists": [n]}, {})
         shown = self._state.activities.begun(activity)
+        del shown["status"]  # this one answer has none
         return answer(202, shown, Location=shown["_links"]["self"]["href"])
 
     def _existing(self, list_id: str) -> int:

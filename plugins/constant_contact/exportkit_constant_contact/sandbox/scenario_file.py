@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Steps = tuple[str | int, ...]
 _SPAN = re.compile(r"(\d+)(?:(-)(\d+)?)?")
 _FATE = ("activity", "applied", "line_errors", "errors")
+_DEEPEST = 8
 _WHEN = ("method", "path", "call")
 
 
@@ -201,10 +202,12 @@ def _plain(node: yaml.Node | None, at: Steps, marks: dict[Steps, tuple[int, int]
     if node is None:
         return None
     marks.setdefault(at, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if len(at) > _DEEPEST:
+        raise _WrongError(at, "this is nested too deeply")
     if isinstance(node, yaml.MappingNode):
         found: dict[Any, Any] = {}
         for key, value in node.value:
-            name = _scalar(key)
+            name = str(key.value) if at[-1:] != ("line_errors",) else _scalar(key)
             step = (*at, name)
             if name in found:
                 marks[step] = (key.start_mark.line + 1, key.start_mark.column + 1)
@@ -214,7 +217,10 @@ def _plain(node: yaml.Node | None, at: Steps, marks: dict[Steps, tuple[int, int]
         return found
     if isinstance(node, yaml.SequenceNode):
         return [_plain(each, (*at, i), marks) for i, each in enumerate(node.value)]
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except (yaml.YAMLError, ValueError):
+        raise _WrongError(at, "this is no plain value") from None
 
 
 def _scalar(node: yaml.Node) -> Any:
