@@ -52,8 +52,8 @@ def describe_destination() -> Description:
             batch_bytes=BYTES,
             removal_rows=500,
             profiles=1_000_000,
-            calls_per_second=4,
-            calls_per_day=10_000,
+            calls_per_second=options.CALLS_A_SECOND,
+            calls_per_day=options.CALLS_A_DAY,
             calls_per_batch=3,
         ),
     )

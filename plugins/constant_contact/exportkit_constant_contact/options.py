@@ -7,6 +7,9 @@ from typing import Any
 API_URL = "https://api.cc.email/v3"
 AUTH_URL = "https://authz.constantcontact.com/oauth2/default/v1"
 
+CALLS_A_SECOND, CALLS_A_DAY = 4, 10_000
+"""Of one API key, whoever uses it. [documented]"""
+
 ID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 
 CONNECTION: dict[str, Any] = {

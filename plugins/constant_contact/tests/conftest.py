@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from exportkit_constant_contact import imports
+from exportkit_constant_contact import imports, options
 from exportkit_constant_contact.sandbox import Sandbox
 
 from exportkit.cli import main
@@ -74,9 +74,9 @@ class Stage:
         self.printed = self.read()
         return self.printed
 
-    def run(self, *options: str) -> dict[str, Any]:
+    def run(self, *flags: str) -> dict[str, Any]:
         """Run the job; what holds for every run is checked."""
-        printed = self.type("run", "news", "--json", *options)
+        printed = self.type("run", "news", "--json", *flags)
         document, _ = json.JSONDecoder().raw_decode(printed[printed.index("{\n") :])
         assert document["runs"], document
         (run,) = document["runs"]
@@ -85,9 +85,9 @@ class Stage:
         found: dict[str, Any] = run
         return found
 
-    def counts(self, *options: str) -> dict[str, int]:
+    def counts(self, *flags: str) -> dict[str, int]:
         """The counts of a run that is not to fail."""
-        run = self.run(*options)
+        run = self.run(*flags)
         assert run["error"] is None, run
         found: dict[str, int] = run["counts"]
         return found
@@ -109,13 +109,14 @@ def make_stage(
 ) -> Iterator[Callable[..., Stage]]:
     """Makes the stage; what is given goes to the sandbox."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))
+    monkeypatch.setattr(options, "CALLS_A_SECOND", 1_000)
     monkeypatch.setattr(imports, "FIRST_LOOK", -1.0)
     monkeypatch.setattr(imports, "LONGEST_PAUSE", 0.0)
     monkeypatch.setattr(imports, "LOOK_AGAIN", 0.0)
     boxes: list[Sandbox] = []
 
-    def make(**options: Any) -> Stage:
-        box = Sandbox(**{"rates": False, "asks": False, **options})
+    def make(**given: Any) -> Stage:
+        box = Sandbox(**{"rates": False, "asks": False, **given})
         box.start()
         boxes.append(box)
         list_id = box.add_list("News")
