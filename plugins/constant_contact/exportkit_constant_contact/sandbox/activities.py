@@ -112,12 +112,6 @@ class Activities:
             self._work(n, kind, json.loads(task), payload)
         self._db.execute("DELETE FROM activities WHERE created_at < ?", (now - KEPT_DAYS * DAY,))
 
-    def next_due(self) -> float | None:
-        """When the next activity will be done; None if nothing is waiting."""
-        found = self._db.execute("SELECT min(completed_at) FROM activities WHERE NOT worked")
-        at: float | None = found.fetchone()[0]
-        return at
-
     def read(self, request: Request) -> Answer:
         """`GET /activities`, the newest first."""
         page = page_of(request, most=ACTIVITIES_A_PAGE, known=("state",))

@@ -42,7 +42,7 @@ class Sandbox:
 
     `state` is a file that remembers everything; `scenario` makes it misbehave; `rates` turns the
     limits of calls on; `speed` is how many times faster than the service activities are worked
-    off, at once by default; `asks` is whether the sign-in waits for a click.
+    off, at once by default; `asks` is whether the sign-in waits for a click or says yes by itself.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ class Contacts:
         if lists := [each for each in page.query.get("lists", "").split(",") if each]:
             if len(lists) > 25:
                 raise invalid("lists has more than 25 items")
-            table, order, condition = self._of_lists(lists)
+            table, order, condition = self._of_lists(lists, in_order="email" not in page.query)
             where.append(condition)
         filters = " AND ".join(where) or "1"
         rows = self._db.execute(
@@ -175,14 +175,14 @@ class Contacts:
                     raise invalid(f"{name} does not have a valid value") from None
         return where, values
 
-    def _of_lists(self, ids: Collection[str]) -> tuple[str, str, str]:
+    def _of_lists(self, ids: Collection[str], *, in_order: bool) -> tuple[str, str, str]:
         found = [self._state.store.ids.number("list", each) for each in ids]
         known = [n for n in found if n is not None]
-        if len(known) == 1:  # in the order of the index, however far the pages are
+        if len(known) == 1 and in_order:  # in the order of the index, however far the pages are
             joined = "memberships CROSS JOIN contacts ON n = contact"
             return joined, "contact", f"list = {known[0]}"
         numbers = ", ".join(map(str, known))
-        inside = f"n IN (SELECT contact FROM memberships WHERE list IN ({numbers}))"  # noqa: S608
+        inside = f"EXISTS (SELECT 1 FROM memberships WHERE contact = n AND list IN ({numbers}))"  # noqa: S608
         return "contacts", "n", inside
 
 

@@ -156,14 +156,15 @@ class Imports:
         )
         self._db.execute("DELETE FROM chosen")
         self._db.execute(
-            "INSERT OR IGNORE INTO chosen SELECT n FROM staging JOIN contacts USING (key)"
+            "INSERT OR IGNORE INTO chosen SELECT n FROM staging CROSS JOIN contacts USING (key)"
             " WHERE deleted_at IS NULL AND permission <> 'unsubscribed'"
         )
         there = [n for n in lists if self._is_there(n)]
         self._state.contacts.members.add(there)
         stays_out = "permission = 'unsubscribed' OR deleted_at IS NOT NULL" if there else "1"
         found: list[tuple[int]] = self._db.execute(
-            f"SELECT line FROM staging JOIN contacts USING (key) WHERE {stays_out} ORDER BY line"  # noqa: S608
+            "SELECT line FROM staging CROSS JOIN contacts USING (key)"  # noqa: S608
+            f" WHERE {stays_out} ORDER BY line"
         ).fetchall()
         return found
 

@@ -1,4 +1,7 @@
-"""Many contacts at once: into lists, out of them, deleted, exported. All in SQL, none in Python."""
+"""Many contacts at once: into lists, out of them, deleted, exported. All in SQL, none in Python.
+
+`CROSS JOIN` is how SQLite is told to begin with the few, not with all contacts.
+"""
 
 from __future__ import annotations
 
@@ -76,8 +79,8 @@ class Members:
             )
         for n in numbers:
             self._db.execute(
-                "INSERT OR IGNORE INTO memberships SELECT contact, ? FROM chosen JOIN contacts"
-                " ON n = contact WHERE permission <> 'unsubscribed' AND"
+                "INSERT OR IGNORE INTO memberships SELECT contact, ?"
+                " FROM chosen CROSS JOIN contacts ON n = contact WHERE permission <> 'unsubscribed' AND"
                 " (SELECT count(*) FROM memberships m WHERE m.contact = n) < ?",
                 (n, MOST_LISTS_A_CONTACT),
             )
@@ -112,7 +115,8 @@ class Members:
         }[status]
         columns = ", ".join("address" if name == "email_address" else name for name in names)
         rows = self._db.execute(
-            f"SELECT {columns} FROM chosen JOIN contacts ON n = contact WHERE {where} ORDER BY n"  # noqa: S608
+            f"SELECT {columns} FROM chosen CROSS JOIN contacts ON n = contact"  # noqa: S608
+            f" WHERE {where} ORDER BY n"
         )
         text = io.StringIO()
         out = csv.writer(text, lineterminator="\r\n")

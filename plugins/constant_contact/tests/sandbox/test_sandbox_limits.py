@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from exportkit_constant_contact.sandbox import Choices, ManualClock, Sandbox
 from sandbox_caller import Caller
@@ -94,3 +96,21 @@ def test_a_wrong_method_and_a_wrong_kind_of_body_are_told(caller: Caller) -> Non
         "contacts.api.validation.error",
     )
     assert len(broken.headers["x-eig-tracking-id"]) == 32
+
+
+def test_many_callers_at_once_share_one_account_and_its_limits(clock: ManualClock) -> None:
+    with Sandbox(clock=clock, per_second=100) as box:
+        news, callers = box.add_list("News"), [Caller(box) for _ in range(8)]
+
+        def work(at: int) -> list[int]:
+            rows = "email\n" + "".join(f"p{at}.{n}@x.example\n" for n in range(200))
+            replies = [callers[at].upload(news, rows) for _ in range(5)]
+            replies += [callers[at].get("/contacts", lists=news) for _ in range(10)]
+            return [reply.status_code for reply in replies]
+
+        with ThreadPoolExecutor(8) as pool:
+            seen = [status for statuses in pool.map(work, range(8)) for status in statuses]
+        assert seen.count(429) == len(seen) - 100
+        assert {*seen} == {200, 201, 429}
+        assert box.count(news) == len(box.contacts(news))
+        assert len(box.requests) == len(seen)

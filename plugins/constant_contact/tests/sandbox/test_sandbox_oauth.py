@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -203,3 +205,19 @@ def test_a_device_may_be_refused_or_too_late(box: Sandbox, clock: ManualClock) -
         }
         reply = requests.post(f"{box.auth_url}/token", data=form_, timeout=5)
         assert (reply.status_code, reply.json()["error"]) == (400, error)
+
+
+def test_of_two_refreshes_at_once_one_loses(caller: Caller) -> None:
+    token, barrier = caller.box.token(), threading.Barrier(2)
+
+    def refresh(_: int) -> int:
+        barrier.wait()
+        return caller.token(grant_type="refresh_token", refresh_token=token).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(refresh, range(2))) == [200, 400]
+
+
+def test_a_sandbox_that_does_not_ask_says_yes_by_itself(clock: ManualClock) -> None:
+    with Sandbox(clock=clock, rates=False, asks=False) as box:
+        assert "code" in returned(asked(box))
