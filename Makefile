@@ -28,7 +28,7 @@ lint: $(INSTALLED_DEV) ## ruff and mypy
 	.venv/bin/mypy
 
 bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
-	.venv/bin/python benchmarks/bench.py
+	.venv/bin/python benchmarks/bench.py; first=$$?; .venv/bin/python benchmarks/imports.py && exit $$first
 
 clean: ## remove what was installed and generated
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo dist benchmarks/data

@@ -21,7 +21,6 @@ from race import Race, race
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
 FULL = 1_000_000
 ENOUGH = 5
 
@@ -114,11 +113,13 @@ def machine() -> str:
     )
 
 
-def publish(text: str) -> None:
+def publish(text: str, part: str = "bench") -> None:
+    """Write the text into its part of the page of numbers."""
+    begin, end = f"<!-- {part}: begin -->\n", f"<!-- {part}: end -->\n"
     page = REPORT.read_text(encoding="utf-8")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    REPORT.write_text(before + BEGIN + text + END + after, encoding="utf-8")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    REPORT.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -53,6 +53,10 @@ class Calls(Protocol):
         """
         ...
 
+    def ended(self) -> None:
+        """Say that the call has been answered: a service may have counted it as late as now."""
+        ...
+
     def spent(self) -> datetime:
         """The service itself says that the day's calls are used up; answers when there are more."""
         ...
@@ -100,6 +104,9 @@ class Uncounted:
 
     def take(self) -> None:
         """At once."""
+
+    def ended(self) -> None:
+        """Nobody counts."""
 
     def spent(self) -> datetime:
         """At the next midnight in UTC, as far as anybody knows."""

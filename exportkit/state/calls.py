@@ -68,6 +68,7 @@ class CountedCalls:
         self._turns = max(1, int(rate)) if rate else None
         self._window = max(1.0, 1 / rate) + MARGIN if rate else 0.0
         self._wall, self._steady, self._sleep = wall, steady, sleep
+        self._turn: float | None = None
 
     def __repr__(self) -> str:
         return f"<CountedCalls {self._file.stem[:8]}>"
@@ -80,6 +81,14 @@ class CountedCalls:
         """
         while (wait := self._attempt()) > 0:
             self._sleep(wait)
+
+    def ended(self) -> None:
+        """The call of the last turn has been answered: the service counted it by now."""
+        with _opened(self._file) as (count, save):
+            if self._turn in count.recent:
+                count.recent.remove(self._turn)
+            count.recent.append(self._steady())
+            save()
 
     def spent(self) -> datetime:
         """Note that the service gives no more calls today; answers when there are some again."""
@@ -113,6 +122,7 @@ class CountedCalls:
                 if len(count.recent) >= self._turns:
                     return max(0.001, count.recent[-self._turns] + self._window - now)
                 count.recent.append(now)
+                self._turn = now
             today = _date(self._now())
             _keep(count.days, today, count.days.get(today, 0) + 1)
             save()

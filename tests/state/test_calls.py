@@ -104,6 +104,24 @@ def test_a_turn_that_is_free_is_quick(file: Path) -> None:
     assert (time.perf_counter() - began) / 200 < 0.005
 
 
+def test_a_long_call_may_be_counted_at_its_end(file: Path, clock: Clock) -> None:
+    calls = clock.calls(file, calls_per_second=2)
+    for seconds in (0.9, 0.0):
+        calls.take()
+        clock.sleep(seconds)
+        calls.ended()
+    before = clock.steady
+    calls.take()
+    assert clock.steady - before == pytest.approx(1.05)
+    calls.take()
+    clock.sleep(30)
+    calls.ended()
+    calls.take()
+    assert clock.steady - before == pytest.approx(31.05)
+    calls.take()
+    assert clock.steady - before == pytest.approx(32.1)
+
+
 def test_threads_share_a_count(file: Path) -> None:
     calls = CountedCalls(file, Limits(calls_per_day=100))
     with ThreadPoolExecutor(8) as pool:

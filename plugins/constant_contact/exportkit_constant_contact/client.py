@@ -193,6 +193,8 @@ class Client:
             failure: DestinationError = UnavailableError(str(error))
         except LostError as error:
             failure = unclear(method, str(error))
+        finally:
+            self._calls.ended()
         raise failure
 
     def _cursor(self, page: Mapping[str, Any]) -> str | None:

@@ -48,6 +48,9 @@ class CountedHere:
     def take(self) -> None:
         self.made += 1
 
+    def ended(self) -> None:
+        pass
+
     def spent(self) -> datetime:
         self.told = True
         return MIDNIGHT
