@@ -78,31 +78,14 @@ class Sandbox:
             self._store, self.clock, self.choices, speed=speed, privileges=privileges
         )
         self.limits = Limits(
-            self.clock,
-            enforced=rates,
-            per_second=per_second,
-            per_day=per_day,
-            throttled_counts=self.choices.throttled_counts,
-            retry_after=self.choices.retry_after,
+            self.clock, self.choices, enforced=rates, per_second=per_second, per_day=per_day
         )
         self._tokens = Tokens(self._store, self.clock, life=token_life, rotation=rotation)
-        self.client_id, self.client_secret = self._application()
-        client = (self.client_id, self.client_secret)
+        self.client_id, self.client_secret = client = self._application()
         self._oauth = OAuth(
-            self._tokens,
-            self.clock,
-            self.limits,
-            self.choices,
-            client,
-            asks=asks,
-            interval=device_interval,
+            self._tokens, self.limits, self.choices, client, asks=asks, interval=device_interval
         )
-        service = Service(self._state, self._oauth, self.limits, self.scenario, self._wait)
-        try:
-            self._server = Server(_HOST, port, service, self._record)
-        except OSError:
-            self._store.close()
-            raise
+        self._server = self._listening(port)
         self.url = f"http://{_HOST}:{self._server.server_port}"
         self.api_url = f"{self.url}{API}"
         self.auth_url = self._oauth.url = f"{self.url}{SIGN_IN}"
@@ -240,6 +223,14 @@ class Sandbox:
         """How many imports were taken."""
         paths = {f"{API}/activities/{kind}" for kind in IMPORTS}
         return sum(each.path in paths and each.status == 201 for each in [*self.requests])
+
+    def _listening(self, port: int) -> Server:
+        service = Service(self._state, self._oauth, self.limits, self.scenario, self._wait)
+        try:
+            return Server(_HOST, port, service, self._record)
+        except OSError:
+            self._store.close()
+            raise
 
     def _application(self) -> tuple[str, str]:
         for name, size in (("client_id", 18), ("client_secret", 16)):

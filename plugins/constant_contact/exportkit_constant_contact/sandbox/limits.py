@@ -9,6 +9,7 @@ from .clock import DAY
 from .exchange import RefusedError
 
 if TYPE_CHECKING:
+    from .choices import Choices
     from .clock import Clock
 
 PER_SECOND = 4
@@ -22,19 +23,17 @@ class Limits:
     def __init__(
         self,
         clock: Clock,
+        choices: Choices,
         *,
         enforced: bool,
         per_second: int = PER_SECOND,
         per_day: int = PER_DAY,
-        throttled_counts: bool = False,
-        retry_after: bool = False,
     ) -> None:
         self._clock = clock
         self._enforced = enforced
         self._per_second = per_second
         self._per_day = per_day
-        self._throttled_counts = throttled_counts
-        self._retry_after = retry_after
+        self._choices = choices
         self._recent: deque[float] = deque()
         self._recent_tokens: deque[float] = deque()
         self._day = 0
@@ -48,7 +47,7 @@ class Limits:
             self.spent_today += 1
             return
         if not _fits(self._recent, now, self._per_second):
-            self.spent_today += self._throttled_counts
+            self.spent_today += self._choices.throttled_counts
             raise self._refused("throttled", "Too Many Requests", 1)
         if self.spent_today >= self._per_day:
             left = int(DAY - now % DAY) + 1
@@ -76,7 +75,7 @@ class Limits:
             self._day, self.spent_today = today, 0
 
     def _refused(self, key: str, message: str, seconds: int) -> RefusedError:
-        headers = {"Retry-After": str(seconds)} if self._retry_after else {}
+        headers = {"Retry-After": str(seconds)} if self._choices.retry_after else {}
         return RefusedError(429, key, message, gateway=True, headers=headers)
 
 

@@ -80,8 +80,8 @@ class Members:
         for n in numbers:
             self._db.execute(
                 "INSERT OR IGNORE INTO memberships SELECT contact, ?"
-                " FROM chosen CROSS JOIN contacts ON n = contact WHERE permission <> 'unsubscribed' AND"
-                " (SELECT count(*) FROM memberships m WHERE m.contact = n) < ?",
+                " FROM chosen CROSS JOIN contacts ON n = contact WHERE permission <> 'unsubscribed'"
+                " AND (SELECT count(*) FROM memberships m WHERE m.contact = n) < ?",
                 (n, MOST_LISTS_A_CONTACT),
             )
 

@@ -16,7 +16,6 @@ from .tokens import SCOPES, Grant, Tokens
 
 if TYPE_CHECKING:
     from .choices import Choices
-    from .clock import Clock
     from .limits import Limits
 
 CODE_LIFE = 300
@@ -48,7 +47,6 @@ class OAuth:
     def __init__(
         self,
         tokens: Tokens,
-        clock: Clock,
         limits: Limits,
         choices: Choices,
         client: tuple[str, str],
@@ -60,7 +58,7 @@ class OAuth:
         self.client_id, self._client_secret = client
         self.url = ""
         """Where the authorization server is; known once the sandbox listens."""
-        self._clock = clock
+        self._clock = tokens.clock
         self._limits = limits
         self._choices = choices
         self._asks = asks

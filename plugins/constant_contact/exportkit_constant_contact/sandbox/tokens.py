@@ -35,7 +35,7 @@ class Tokens:
 
     def __init__(self, store: Store, clock: Clock, *, life: float, rotation: Rotation) -> None:
         self._db = store.db
-        self._clock = clock
+        self.clock = clock
         self.life = life
         self.rotation = rotation
 
@@ -47,7 +47,7 @@ class Tokens:
 
     def answer(self, grant: Grant, refresh_token: str | None) -> dict[str, object]:
         """The body of a token answer, with a new access token."""
-        token = _jwt(self._clock.now(), self.life)
+        token = _jwt(self.clock.now(), self.life)
         self._keep(token, "access", grant, self.life)
         body: dict[str, object] = {
             "token_type": "Bearer",
@@ -59,7 +59,7 @@ class Tokens:
 
     def refresh(self, token: str) -> Grant | None:
         """What a refresh token stands for; a rotating one is dead then. None: it was before."""
-        now = self._clock.now()
+        now = self.clock.now()
         found = self._db.execute(
             "SELECT scope, caller FROM tokens WHERE token = ? AND kind = 'refresh'"
             " AND expires_at > ?",
@@ -84,7 +84,7 @@ class Tokens:
         """The scope of an access token that is alive; None for any other."""
         found = self._db.execute(
             "SELECT scope FROM tokens WHERE token = ? AND kind = 'access' AND expires_at > ?",
-            (access_token, self._clock.now()),
+            (access_token, self.clock.now()),
         ).fetchone()
         return str(found[0]) if found else None
 
@@ -97,7 +97,7 @@ class Tokens:
         self._db.execute("DELETE FROM tokens")
 
     def _keep(self, token: str, kind: str, grant: Grant, life: float) -> None:
-        now = self._clock.now()
+        now = self.clock.now()
         self._db.execute("DELETE FROM tokens WHERE expires_at <= ?", (now,))
         self._db.execute(
             "INSERT INTO tokens VALUES (?, ?, ?, ?, ?)",
