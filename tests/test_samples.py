@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from exportkit_constant_contact.sandbox import STARTER_LIST, Sandbox
 
 from exportkit.config.workspace import open_workspace
 
@@ -49,7 +50,9 @@ def test_the_people_are_invented() -> None:
     assert [phone for phone in phones if not invented.fullmatch(phone)] == []
 
 
+TO_A_LIST = "newsletter-sandbox"
 JOBS = [file.stem for file in sorted((ROOT / "configs" / "jobs").glob("*.yaml"))]
+TO_FILES = [job for job in JOBS if job != TO_A_LIST]
 
 
 @pytest.fixture
@@ -68,14 +71,30 @@ def in_sample(sample: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("job", JOBS)
-def test_every_job_runs(job: str, sample: Path) -> None:
+@pytest.mark.parametrize("job", TO_FILES)
+def test_every_job_to_a_file_runs(job: str, sample: Path) -> None:
     run = json.loads(in_sample(sample, "exportkit", "run", job, "--json"))["runs"][0]
     counts = run["counts"]
     assert run["status"] == "partial", "some rows are wrong on purpose"
     assert counts["rejected"] > 0
     assert 0 < counts["sent"] == counts["selected"] - counts["rejected"] - counts["duplicates"]
     assert len(list((sample / "out").glob(f"{job}.csv*"))) == 1
+
+
+def test_the_job_to_a_list_runs(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(sample.parent / "state-home"))
+    with Sandbox() as box:
+        list_id = box.add_list(STARTER_LIST)
+        monkeypatch.setenv("CC_REFRESH_TOKEN", box.token())
+        file = sample / "connections" / "sandbox.yaml"
+        text = file.read_text(encoding="utf-8")
+        assert "http://127.0.0.1:8765/" in text
+        file.write_text(text.replace("http://127.0.0.1:8765", box.url), encoding="utf-8")
+        for sent in (74, 0):
+            run = json.loads(in_sample(sample, "exportkit", "run", TO_A_LIST, "--json"))["runs"][0]
+            assert run["counts"]["sent"] == sent
+        assert box.count(list_id) == 74
+        assert box.import_count == 1
 
 
 def test_of_several_rows_with_one_address_the_newest_is_sent(sample: Path) -> None:
@@ -89,8 +108,11 @@ def test_of_several_rows_with_one_address_the_newest_is_sent(sample: Path) -> No
     assert "太郎" in {row["first_name"] for row in sent.values()}
 
 
-def test_the_demo_shows_what_it_says(sample: Path) -> None:
+def test_the_demo_shows_what_it_says(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(sample.parent / "state-home"))
     shown = in_sample(sample, str(sample / "demo.sh"))
-    assert shown.count("$ exportkit ") == 7
+    assert shown.count("$ exportkit ") == 10
+    sent = re.findall(r"newsletter-sandbox: \w+ in [\d.]+ s, (\S+) sent", shown)
+    assert sent == ["75", "2"], "the second time only the change"
     assert "> " in shown, "the mended address is new in the file"
     assert (sample.parent / "demo" / "out" / "vip-newsletter.csv").is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exportkit.config.documents import read_document
 from exportkit.config.schemas import compose
@@ -44,9 +44,24 @@ def write_starter(directory: Path, host: Host) -> list[Path]:
 
 
 def _parts(origin: Path) -> Iterator[Path]:
+    """The sample's files, without those that need a service to be started before they run."""
+    left_out = _needing_a_service(origin)
     for part in PARTS:
         path = origin / part
-        yield from sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+        files = sorted(filter(Path.is_file, path.rglob("*"))) if path.is_dir() else [path]
+        yield from (file for file in files if file not in left_out)
+
+
+def _needing_a_service(origin: Path) -> set[Path]:
+    """Connections that ask for consent, since data leaves by them, and the jobs over them."""
+    connections = {file: _data(file) for file in (origin / "connections").glob("*.yaml")}
+    away = {file: data["name"] for file, data in connections.items() if "consent" in data}
+    jobs = (origin / "jobs").glob("*.yaml")
+    return {*away, *(file for file in jobs if _data(file)["connection"] in away.values())}
+
+
+def _data(file: Path) -> dict[str, Any]:
+    return read_document(file, file.name).data
 
 
 def _refuse_to_replace(files: dict[Path, bytes]) -> None:
@@ -66,8 +81,8 @@ def _refuse_to_replace(files: dict[Path, bytes]) -> None:
 
 def _schemas(origin: Path, host: Host) -> dict[str, str]:
     """The schemas, those of jobs and connections with the sample destination's options inside."""
-    file = next((origin / "connections").glob("*.yaml"))
-    name = read_document(file, f"connections/{file.name}").data["type"]
+    file = next(part for part in _parts(origin) if part.parent.name == "connections")
+    name = _data(file)["type"]
     facts = host.destination(name).describe()
     composed = {
         "workspace": compose("workspace"),

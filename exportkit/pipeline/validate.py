@@ -83,13 +83,27 @@ def _prepared(found: Findings, workspace: Workspace, host: Host, job: Job) -> Pr
     if prepared is None:
         return None
     found.read(prepared.connection.document.file)
-    found.attempt(prepared.resolved_connection)
+    _check_references(found, prepared)
     if not prepared.description.fields or not prepared.destination.can("describe_target"):
         # Field names are free, or all declared: nothing that only the target knows is missing.
         target = Target(prepared.options, Catalogue(prepared.description.title), workspace.root)
         fields, map_fields = prepared.description.fields, prepared.destination.map_fields
         found.attempt(partial(map_job, job, target, fields, map_fields))
     return prepared
+
+
+def _check_references(found: Findings, prepared: Prepared) -> None:
+    """A secret that is not here is only odd: files are checked where no secret should be."""
+    options = prepared.description.connection_options.get("properties", {})
+    secret = {f"options.{name}" for name, part in options.items() if part.get("writeOnly")}
+    try:
+        prepared.resolved_connection()
+    except ExportkitError as error:
+        for complaint in error.complaints:
+            at = complaint.location.path if complaint.location else ""
+            there = found.warnings if at in secret else found.complaints
+            if complaint not in there:
+                there.append(complaint)
 
 
 def _check_source(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .exchange import Request
 
 STARTER_LIST = "Newsletter"
+CLIENT_ID = "sandbox"
 DAY_SECONDS = 86_400.0
 _HOST = "127.0.0.1"
 
@@ -233,9 +234,10 @@ class Sandbox:
             raise
 
     def _application(self) -> tuple[str, str]:
-        for name, size in (("client_id", 18), ("client_secret", 16)):
+        # The id is no secret, and the same each time, so that it can stand in a file.
+        for name, value in (("client_id", CLIENT_ID), ("client_secret", secrets.token_urlsafe(16))):
             if not self._store.remembered(name):
-                self._store.remember(name, secrets.token_urlsafe(size))
+                self._store.remember(name, value)
         return self._store.remembered("client_id"), self._store.remembered("client_secret")
 
     def _record(self, recorded: Recorded, request: Request) -> None:

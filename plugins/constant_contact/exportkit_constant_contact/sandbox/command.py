@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from exportkit import Draft
+
 if TYPE_CHECKING:
     from .box import Sandbox
     from .server import Recorded
@@ -38,7 +40,7 @@ In the workspace, connections/sandbox.yaml:
     client_id: {box.client_id}
     refresh_token: ${{env:CC_REFRESH_TOKEN}}
 
-and in the shell:
+and in the shell (--env FILE writes it for you):
 
   export CC_REFRESH_TOKEN={token}
 
@@ -48,7 +50,13 @@ In a job: `destination: {{list_id: {list_id}}}`. Ctrl-C ends the sandbox.
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0: any that is free.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="0: any that is free.",
+)
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -72,6 +80,12 @@ In a job: `destination: {{list_id: {list_id}}}`. Ctrl-C ends the sandbox.
     help="How many times faster than the service imports are worked off; `inf` for at once.",
 )
 @click.option("--rates/--no-rates", default=True, help="Whether the limits of calls hold.")
+@click.option(
+    "--env",
+    "env_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A file to write SANDBOX_URL, CC_CLIENT_ID and CC_REFRESH_TOKEN to, for the shell.",
+)
 @click.option("--quiet", is_flag=True, help="No line for each call.")
 def sandbox(
     port: int,
@@ -80,6 +94,7 @@ def sandbox(
     rotating: bool,
     speed: float,
     rates: bool,
+    env_file: Path | None,
     quiet: bool,
 ) -> None:
     """Serve a local Constant Contact to rehearse with; nothing leaves this machine.
@@ -108,10 +123,10 @@ def sandbox(
         raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(f"cannot listen on port {port}: {error.strerror}") from None
-    _serve(box, STARTER_LIST)
+    _serve(box, STARTER_LIST, env_file)
 
 
-def _serve(box: Sandbox, list_name: str) -> None:
+def _serve(box: Sandbox, list_name: str, env_file: Path | None) -> None:
     stop = threading.Event()
     with box:
         list_id, token = box.add_list(list_name), box.token()
@@ -125,6 +140,8 @@ def _serve(box: Sandbox, list_name: str) -> None:
                 today=time.strftime("%Y-%m-%d"),
             )
         )
+        if env_file is not None:
+            _write_env(env_file, box, token)
         before = signal.signal(signal.SIGTERM, lambda *_: stop.set())
         try:
             stop.wait()
@@ -133,6 +150,18 @@ def _serve(box: Sandbox, list_name: str) -> None:
         finally:
             signal.signal(signal.SIGTERM, before)
     click.echo("the sandbox has stopped", err=True)
+
+
+def _write_env(path: Path, box: Sandbox, token: str) -> None:
+    """What a shell reads with `. FILE`; whole when it appears, so that one can wait for it."""
+    values = {"SANDBOX_URL": box.url, "CC_CLIENT_ID": box.client_id, "CC_REFRESH_TOKEN": token}
+    lines = [f"export {name}='{value}'\n" for name, value in values.items()]
+    try:
+        with Draft(path) as draft:
+            draft.file.write("".join(lines).encode())
+            draft.commit()
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}") from None
 
 
 def _tell(call: Recorded) -> None:
