@@ -58,6 +58,7 @@ def run(
       exportkit run --all --json
     """
     from exportkit.host.loader import load_plugins
+    from exportkit.operations.concluding import conclude
     from exportkit.pipeline.handover import Allowed
     from exportkit.pipeline.work import Orders
 
@@ -74,8 +75,8 @@ def run(
     with open_house(workspace) as house, _stop_signals() as stop:
         orders = Orders(full, retry_refused, plan_id, allowed=allowed, stopped=stop.is_set)
         runs = [_run_one(job, house, orders, as_json=as_json) for job in prepared]
-        for done in runs:
-            report.show_notes(host.run_finished(done))
+        for ready, done in zip(prepared, runs, strict=True):
+            report.show_notes(conclude(ready, host, house, done))
     if as_json:
         report.show_json({"runs": [done.as_dict() for done in runs]})
     codes = {exit_code_of(done.error.kind if done.error else None) for done in runs}

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from exportkit.config.names import nearest, nearest_hint, same_but_for_case, unusable
+from exportkit.config.notify import Notify, read_notify
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.scalars import parse_duration
 from exportkit.errors import Complaint
@@ -15,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from exportkit.config.documents import Document, Steps
-    from exportkit.records import Kind, Mode, RunStatus
+    from exportkit.records import Kind, Mode
 
 OnTooLong = Literal["reject", "truncate"]
 
 DEFAULT_SETTLE = timedelta(hours=1)
-DEFAULT_NOTIFY_ON: tuple[RunStatus, ...] = ("failed", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,6 @@ class JobLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
-    """Whom to tell: `env` names the environment variable with the address (it may hold a token)."""
-
-    env: str
-    on: tuple[RunStatus, ...] = DEFAULT_NOTIFY_ON
-
-
-@dataclass(frozen=True, slots=True)
 class Job:
     """One file of `jobs/`. `connection` None means detached; `destination` is the plugin's part."""
 
@@ -106,7 +98,7 @@ class Job:
     timezone: str | None
     limits: JobLimits
     retention: Retention | None
-    notify: tuple[Notify, ...]
+    notify: tuple[Notify, ...] | None
     description: str
     document: Document = field(repr=False, compare=False)
 
@@ -130,7 +122,7 @@ def read_job(document: Document) -> Job:
         timezone=text(("timezone",)),
         limits=_limits(document),
         retention=read_retention(document),
-        notify=_notify(document),
+        notify=read_notify(document),
         description=text(("description",)) or "",
         document=document,
     )
@@ -249,9 +241,3 @@ def _bound(entry: str | float | None) -> Bound | None:
 def _whole(number: float | None) -> int | None:
     """JSON Schema takes 1e6 for a whole number; so do we."""
     return None if number is None else int(number)
-
-
-def _notify(document: Document) -> tuple[Notify, ...]:
-    entry = document.data.get("notify")
-    entries = entry if isinstance(entry, list) else [entry] if entry else []
-    return tuple(Notify(one["env"], tuple(one.get("on") or DEFAULT_NOTIFY_ON)) for one in entries)

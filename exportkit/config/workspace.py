@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from exportkit.config.connection import ConnectionFile, read_connection
 from exportkit.config.documents import Document, read_document
 from exportkit.config.job import Job, check_job, read_job
+from exportkit.config.notify import Notify, read_notify
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.source import Source, read_source
 from exportkit.errors import Complaint, ConfigError, Location
@@ -25,10 +26,14 @@ Item = TypeVar("Item", Job, Source, ConnectionFile)
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Operating-system users and %groups. A workspace without roles has none of these."""
+    """Operating-system users and %groups. A workspace without roles has none of these.
+
+    `viewer` None: whoever can get at the files.
+    """
 
     admin: tuple[str, ...] = ()
     contributor: tuple[str, ...] = ()
+    viewer: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Workspace:
     outputs: tuple[Path, ...]
     roles: Roles | None
     retention: Retention | None
+    notify: tuple[Notify, ...] | None
     document: Document = field(repr=False, compare=False)
     _shelves: dict[str, _Shelf] = field(default_factory=dict, repr=False, compare=False)
 
@@ -104,6 +110,11 @@ class Workspace:
     def connections(self) -> Listing[ConnectionFile]:
         """Every connection, sorted by name, and what is wrong with the files that are none."""
         return self._listing(_CONNECTION)
+
+    @property
+    def job_names(self) -> tuple[str, ...]:
+        """The names that the files in jobs/ give themselves, sorted, whatever else is in them."""
+        return tuple(sorted(self._shelf(_JOB).by_name))
 
     @property
     def warnings(self) -> tuple[Complaint, ...]:
@@ -214,8 +225,13 @@ def open_workspace(directory: Path | None = None) -> Workspace:
         outputs=tuple((root / (document.text(("outputs", i)) or "")).resolve() for i in outputs),
         roles=None
         if roles is None
-        else Roles(_names(document, "admin"), _names(document, "contributor")),
+        else Roles(
+            _names(document, "admin"),
+            _names(document, "contributor"),
+            _names(document, "viewer") if "viewer" in roles else None,
+        ),
         retention=read_retention(document),
+        notify=read_notify(document),
         document=document,
     )
 

@@ -62,7 +62,7 @@ VALID: dict[str, dict[str, Any]] = {
         "timezone": "Europe/Athens",
         "limits": {"profiles": 5, "removals": "5%", "rejections": 5, "settle": "1h"},
         "retention": "90d",
-        "notify": [{"env": "A", "on": ["failed"]}],
+        "notify": [{"to": "${env:A}", "on": ["failure"]}],
     },
 }
 

@@ -45,7 +45,7 @@ schedule: "0 6 * * 1-5"
 timezone: Europe/Athens
 limits: {profiles: 1000000, removals: 10%, rejections: 500, settle: 1h30m}
 retention: {runs: 90d}
-notify: [{env: ALERTS}, {env: OPS, on: [succeeded]}]
+notify: [{to: "${env:ALERTS}"}, {to: "${file:ops.txt}", on: [always]}]
 """
 
 SHORT = "version: 1\nname: a\nsource: b\nsegments: [c]\nmap: {email: email}\n"
@@ -83,7 +83,10 @@ def test_everything(job) -> None:
         settle=timedelta(hours=1, minutes=30),
     )
     assert found.retention == Retention(runs=timedelta(days=90))
-    assert found.notify == (Notify("ALERTS", ("failed", "blocked")), Notify("OPS", ("succeeded",)))
+    assert found.notify == (
+        Notify("${env:ALERTS}", ("failure", "guard", "recovery")),
+        Notify("${file:ops.txt}", ("always",)),
+    )
 
 
 def test_fields_in_the_order_they_were_written(job) -> None:
@@ -118,7 +121,7 @@ def test_defaults(job) -> None:
     assert found.on_duplicate is None
     assert found.limits == JobLimits(settle=timedelta(hours=1))
     assert found.retention is None
-    assert (found.suppress, found.notify) == ((), ())
+    assert (found.suppress, found.notify) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +205,11 @@ def test_retention_for_both(job) -> None:
 
 
 def test_notify_alone(job) -> None:
-    assert job(SHORT + "notify: {env: A}\n").notify == (Notify("A"),)
+    assert job(SHORT + 'notify: {to: "${env:A}"}\n').notify == (Notify("${env:A}"),)
+
+
+def test_notify_nobody(job) -> None:
+    assert job(SHORT + "notify: []\n").notify == ()
 
 
 def test_time_zone_out_of_the_files_of_the_system(read) -> None:

@@ -50,9 +50,13 @@ JOBS = {
         "job:6:23: on_duplicate.order: found the text 'desc', expected one of: ascending,"
         " descending (did you mean 'descending'?)"
     ),
-    "map: {email: email}\nnotify: {env: A, on: [fail]}": (
-        "job:6:23: notify.on[0]: found the text 'fail', expected one of: succeeded, partial,"
-        " failed, blocked, interrupted, deferred (did you mean 'failed'?)"
+    "map: {email: email}\nnotify: {to: '${env:A}', on: [fail]}": (
+        "job:6:31: notify.on[0]: found the text 'fail', expected one of: failure, guard, recovery,"
+        " always (did you mean 'failure'?)"
+    ),
+    "map: {email: email}\nnotify: {to: slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7F}": (
+        "job:6:14: notify.to: found text (not shown), expected a reference to the address, such as"
+        " ${env:EXPORTKIT_ALERTS}"
     ),
     "map: {email: email}\nretention: {}": (
         "job:6:12: retention: found an empty mapping, expected runs, rejections, or both"
