@@ -11,7 +11,7 @@ from exportkit.config.references import resolve
 from exportkit.config.schemas import check_options
 from exportkit.errors import Complaint, ConfigError
 from exportkit.records import Connection, Description, Mode
-from exportkit.state.calls import counted_calls
+from exportkit.state.calls import counted_calls, user_of
 from exportkit.state.folder import state_folder
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def resolved(workspace: Workspace, file: ConnectionFile, facts: Description) -> 
         {**_defaults(facts.connection_options), **options},
         workspace.root,
         KeptCredentials(state_folder(workspace.root, workspace.state).credentials, file.name),
-        counted_calls(facts.limits),
+        counted_calls(facts.limits, user_of(workspace.root, file.name)),
     )
 
 

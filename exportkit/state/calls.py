@@ -14,10 +14,10 @@ import logging
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from exportkit.errors import JournalError, QuotaSpentError
 
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from exportkit.records import Limits
     from exportkit.services import Calls
 
+T = TypeVar("T", int, float, str)
 log = logging.getLogger("exportkit.state")
 
 MARGIN = 0.05
 """Seconds by which the rolling second is longer than one: a call leaves a little after its turn."""
-DAYS_KEPT = 8
+DAYS_KEPT = 92
+"""Days whose counts are kept: the report shows them."""
+USERS_KEPT = 100
 MIDNIGHT = timedelta(minutes=10)
 """How long after midnight a service's clock may still be in the day before."""
 
@@ -41,12 +44,15 @@ class Count:
     """What the file of one key says: calls by UTC date, the latest turns, the service's word.
 
     `recent` are moments of the steady clock. `spent` says, by date, from when there are calls
-    again (seconds of the epoch).
+    again (seconds of the epoch). `users` are the connections that call under the key, each with
+    the date of its last call; `per_day` is the limit that the last of them knew.
     """
 
     days: dict[str, int] = field(default_factory=dict)
     recent: list[float] = field(default_factory=list)
     spent: dict[str, float] = field(default_factory=dict)
+    users: dict[str, str] = field(default_factory=dict)
+    per_day: int | None = None
 
 
 class CountedCalls:
@@ -56,12 +62,14 @@ class CountedCalls:
         self,
         file: Path,
         limits: Limits,
+        user: str = "",
         *,
         wall: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._file = file
+        self._user = user
         self._per_day = limits.calls_per_day
         rate = limits.calls_per_second
         # At most this many turns in each window; a rate below one makes the window longer.
@@ -125,6 +133,8 @@ class CountedCalls:
                 self._turn = now
             today = _date(self._now())
             _keep(count.days, today, count.days.get(today, 0) + 1)
+            _keep(count.users, self._user, today, USERS_KEPT)
+            count.per_day = self._per_day
             save()
         return 0
 
@@ -151,18 +161,28 @@ class CountedCalls:
         return datetime.fromtimestamp(self._wall(), UTC)
 
 
-def counted_calls(limits: Limits) -> Callable[[str], Calls]:
+def counted_calls(limits: Limits, user: str = "") -> Callable[[str], Calls]:
     """What answers the count of a key's calls, by the destination's limits.
 
-    Nothing is opened before a count is asked for. It raises JournalError if the account has no
+    `user` is written down beside the count (see `user_of`). Nothing is opened before a count is asked for. It raises JournalError if the account has no
     home to keep it in.
     """
 
     def of(key: str) -> CountedCalls:
         name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return CountedCalls(machine_folder() / "calls" / f"{name}.json", limits)
+        return CountedCalls(calls_folder() / f"{name}.json", limits, user)
 
     return of
+
+
+def user_of(workspace: Path, connection: str) -> str:
+    """How a connection of a workspace is called among those that use a key."""
+    return f"{workspace}\n{connection}"
+
+
+def calls_folder() -> Path:
+    """Where one file a key lies. Raises JournalError if the account has no home to keep it in."""
+    return machine_folder() / "calls"
 
 
 def machine_folder() -> Path:
@@ -193,7 +213,7 @@ def _opened(file: Path) -> Iterator[tuple[Count, Callable[[], None]]]:
         raise _uncountable(file, error) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        count = _read(file)
+        count = read_count(file)
         yield count, lambda: _save(file, count)
     except OSError as error:
         raise _uncountable(file, error) from None
@@ -201,13 +221,16 @@ def _opened(file: Path) -> Iterator[tuple[Count, Callable[[], None]]]:
         os.close(lock)
 
 
-def _read(file: Path) -> Count:
+def read_count(file: Path) -> Count:
+    """What a key's file says. One that is damaged counts as empty, with a warning."""
     try:
         found = json.loads(file.read_bytes())
         return Count(
             {str(day): int(number) for day, number in found["days"].items()},
             [float(turn) for turn in found["recent"]],
             {str(day): float(until) for day, until in found["spent"].items()},
+            {str(user): str(day) for user, day in found.get("users", {}).items()},
+            found.get("per_day"),
         )
     except FileNotFoundError:
         return Count()
@@ -219,7 +242,7 @@ def _read(file: Path) -> Count:
 
 def _save(file: Path, count: Count) -> None:
     """Replace the file whole. Not synced: what a power cut loses, the service still knows."""
-    text = json.dumps({"days": count.days, "recent": count.recent, "spent": count.spent})
+    text = json.dumps(asdict(count))
     draft = file.with_suffix(".new")
     descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as new:
@@ -227,12 +250,12 @@ def _save(file: Path, count: Count) -> None:
     draft.replace(file)
 
 
-def _keep(by_date: dict[str, int] | dict[str, float], date: str, value: float) -> None:
-    """Set the value of a date, and forget the dates that were set longest ago."""
-    by_date.pop(date, None)
-    by_date[date] = value  # type: ignore[assignment]
-    for old in list(by_date)[:-DAYS_KEPT]:
-        del by_date[old]
+def _keep(entries: dict[str, T], name: str, value: T, most: int = DAYS_KEPT) -> None:
+    """Set an entry, and forget those that were set longest ago."""
+    entries.pop(name, None)
+    entries[name] = value
+    for old in list(entries)[:-most]:
+        del entries[old]
 
 
 def _date(moment: datetime) -> str:

@@ -25,7 +25,7 @@ from exportkit.state.tables import runs as _runs
 from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 
@@ -105,12 +105,19 @@ class Journal:
             **columns,
         )
 
-    def runs(self, job: str | None = None, limit: int | None = None) -> list[JournaledRun]:
-        """The runs of a job, or of all, the latest first."""
+    def runs(
+        self,
+        job: str | None = None,
+        limit: int | None = None,
+        statuses: Sequence[str] = (),
+    ) -> list[JournaledRun]:
+        """The runs of a job, or of all, the latest first; only those of these statuses, if any."""
         # As they were written down, not by their times: a clock may have jumped back between them.
         query = sa.select(_runs).order_by(sa.literal_column("runs.rowid").desc())
         if job is not None:
             query = query.where(_runs.c.job == job)
+        if statuses:
+            query = query.where(_runs.c.status.in_(statuses))
         return [_run(row) for row in self._read(query.limit(limit))]
 
     def open_runs(self, job: str, target: str) -> list[JournaledRun]:
