@@ -12,15 +12,9 @@ from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import EXIT_OK, EXIT_ORDER
 
 if TYPE_CHECKING:
-    from exportkit.config.workspace import Workspace
+    from collections.abc import Sequence
 
-
-def managed(ctx: click.Context) -> Workspace:
-    """The workspace, for a command that manages connections.
-
-    Every one of them comes by here: this is where a role is asked for, once there are roles.
-    """
-    return workspace_of(ctx)
+    from exportkit.config.connection import ConnectionFile
 
 
 @click.group()
@@ -39,11 +33,18 @@ def connection() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """Show each connection: type, consent, who may use it, the jobs over it."""
+    """Show each connection: type, consent, who may use it, the jobs over it.
+
+    Contributors see the display name and the type alone.
+    """
+    from exportkit.access.roles import standing_in
     from exportkit.operations.connections import facts_of
 
     workspace = workspace_of(ctx)
     listing = workspace.connections()
+    if standing_in(workspace).role != "admin":
+        _list_in_short(listing.items, as_json)
+        return
     with open_house(workspace) as house:
         facts = [facts_of(workspace, house, each).as_dict() for each in listing.items]
     if as_json:
@@ -58,16 +59,31 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     shown.show_list(facts)
 
 
+def _list_in_short(connections: Sequence[ConnectionFile], as_json: bool) -> None:
+    facts = [shown.in_short(each) for each in connections]
+    if as_json:
+        report.show_json({"connections": facts, "warnings": []})
+    else:
+        shown.show_list_in_short(facts)
+
+
 @connection.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show all that is known of a connection NAME without asking the destination."""
+    from exportkit.access.roles import standing_in
     from exportkit.operations.connections import facts_of
 
     workspace = workspace_of(ctx)
     found = workspace.connection(name)
+    if standing_in(workspace).role != "admin":
+        if as_json:
+            report.show_json(shown.in_short(found))
+        else:
+            shown.show_list_in_short([shown.in_short(found)])
+        return
     with open_house(workspace) as house:
         facts = facts_of(workspace, house, found).as_dict()
     facts["options"] = shown.options_of(found)
@@ -86,7 +102,7 @@ def test(ctx: click.Context, name: str, as_json: bool) -> int:
     from exportkit.host.loader import load_plugins
     from exportkit.operations.connections import examine
 
-    workspace = managed(ctx)
+    workspace = workspace_of(ctx)
     with open_house(workspace) as house:
         found = examine(workspace, load_plugins(), house, name)
     looks = [look.as_dict() for look in found.looks]
@@ -129,7 +145,7 @@ def authorize(
     from exportkit.host.loader import load_plugins
     from exportkit.operations.authorizing import authorize as authorize_connection
 
-    workspace = managed(ctx)
+    workspace = workspace_of(ctx)
     person = Keyboard(browser=not device, agreed=agree)
     with open_house(workspace) as house:
         done = authorize_connection(workspace, load_plugins(), house, name, person, store)
@@ -150,7 +166,7 @@ def detach(ctx: click.Context, name: str, job: str) -> None:
     """Take connection NAME out of a job's file: the job is kept, and inactive."""
     from exportkit.operations.connections import detach as detach_job
 
-    workspace = managed(ctx)
+    workspace = workspace_of(ctx)
     with open_house(workspace) as house:
         detached = detach_job(workspace, house, name, job)
     report.show_text(
@@ -171,7 +187,7 @@ def remove(ctx: click.Context, name: str, unrevoked: bool) -> None:
     from exportkit.host.loader import load_plugins
     from exportkit.operations.connections import remove as remove_connection
 
-    workspace = managed(ctx)
+    workspace = workspace_of(ctx)
     with open_house(workspace) as house:
         signed_out = remove_connection(workspace, load_plugins(), house, name, revoke=not unrevoked)
     out = "signed out, and " if signed_out else ""
@@ -206,7 +222,7 @@ def add(
     from exportkit.host.loader import load_plugins
     from exportkit.operations import authorizing
 
-    workspace, host = managed(ctx), load_plugins()
+    workspace, host = workspace_of(ctx), load_plugins()
     with open_house(workspace) as house:
         path = authorizing.add(workspace, host, house, name, type_, display_name, use)
         if agree:

@@ -35,6 +35,22 @@ def _option(name: str, value: object) -> object:
     return "…" if is_sensitive(("options", name)) and not written else value
 
 
+def in_short(connection: ConnectionFile) -> dict[str, str]:
+    """What those see of a connection who do not manage it; the name is what jobs call it."""
+    return {
+        "name": connection.name,
+        "display_name": connection.display_name,
+        "type": connection.type,
+    }
+
+
+def show_list_in_short(facts: Sequence[Mapping[str, Any]]) -> None:
+    """Print a line a connection, for those who do not manage them."""
+    if not facts:
+        click.echo("there is no connection yet")
+    show_table([tuple(each.values()) for each in facts], indent=0)
+
+
 def show_list(facts: Sequence[Mapping[str, Any]]) -> None:
     """Print a line a connection."""
     if not facts:

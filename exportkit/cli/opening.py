@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exportkit.config.workspace import Workspace, open_workspace
-from exportkit.errors import ConfigError, UsageError
+from exportkit.errors import ConfigError, ExportkitError, PermissionDeniedError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,39 @@ if TYPE_CHECKING:
 
 
 def workspace_of(ctx: click.Context) -> Workspace:
-    """The workspace of `--workspace`, or the one around the current folder."""
-    return open_workspace(ctx.obj)
+    """The workspace of `--workspace`, or the one around the current folder.
+
+    Every command comes by here, so this is where its role is asked for. Raises
+    PermissionDeniedError, and audits it, where the user has it not.
+    """
+    workspace = open_workspace(ctx.obj)
+    if workspace.roles is not None:
+        _check_role(workspace, " ".join(ctx.command_path.split()[1:]))
+    return workspace
+
+
+def _check_role(workspace: Workspace, command: str) -> None:
+    from exportkit.access.roles import require, unknown_people
+    from exportkit.cli.report import show_warnings
+
+    if command != "validate":  # there it is an error
+        show_warnings(unknown_people(workspace))
+    try:
+        require(workspace, command)
+    except PermissionDeniedError:
+        _audit_refusal(workspace, command)
+        raise
+
+
+def _audit_refusal(workspace: Workspace, command: str) -> None:
+    """Write it down where there is a journal that this user can write to."""
+    from exportkit.access.audit import note
+    from exportkit.state.folder import state_folder
+
+    with suppress(ExportkitError):
+        if state_folder(workspace.root, workspace.state).journal.exists():
+            with open_house(workspace) as house:
+                note(house.journal, "refused", command)
 
 
 def open_house(workspace: Workspace) -> House:

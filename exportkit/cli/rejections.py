@@ -44,10 +44,13 @@ def rejections(
       exportkit rejections vip-newsletter --show-values --limit 0
     """
     from exportkit.access.audit import note
+    from exportkit.access.roles import require_job
     from exportkit.pipeline.rejections import count_rejected, rejected_rows
 
     workspace = workspace_of(ctx)
-    name = workspace.job(job).name
+    found = workspace.job(job)
+    require_job(workspace, found)
+    name = found.name
     with open_house(workspace) as house:
         runs = [run for run in house.journal.runs(name) if run_id in (None, run.run_id)]
         folders = [house.state.run(run.run_id) for run in runs]

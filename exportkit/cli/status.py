@@ -10,6 +10,7 @@ from exportkit.cli import report
 from exportkit.cli.opening import open_house, workspace_of
 
 if TYPE_CHECKING:
+    from exportkit.access.roles import Standing
     from exportkit.config.job import Job
     from exportkit.state.house import House
 
@@ -19,22 +20,33 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def status(ctx: click.Context, job: str | None, as_json: bool) -> None:
-    """Show each job's last result, and what is running right now.
+    """Show each job's last result, what is running right now, and your permissions.
 
     \b
     Examples:
       exportkit status
       exportkit status vip-newsletter --json
     """
+    from exportkit.access.roles import standing_in
+
     workspace = workspace_of(ctx)
+    standing = standing_in(workspace)
     jobs = (workspace.job(job),) if job else workspace.jobs().items
     with open_house(workspace) as house:
         states = [_state(house, each) for each in jobs]
     if as_json:
-        report.show_json({"jobs": states})
+        report.show_json({"jobs": states, "permissions": standing.as_dict()})
         return
     report.show_warnings(workspace.warnings)
     report.show_status(states)
+    report.show_text(_permissions(standing))
+
+
+def _permissions(standing: Standing) -> str:
+    facts = standing.as_dict()
+    why = "" if standing.declared else "; exportkit.yaml has no `roles:`"
+    role = f"as {facts['role']}" if facts["role"] else "without a role"
+    return f"your permissions: {facts['user']}, {role}, may {facts['may']}{why}"
 
 
 def _state(house: House, job: Job) -> dict[str, Any]:

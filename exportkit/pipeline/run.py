@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exportkit.access.consent import require_consent
+from exportkit.access.roles import require_use
 from exportkit.engines.desk import open_desk
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.sources import open_source
@@ -40,6 +41,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
     record = Record(house, prepared.job.name, orders.plan_id)
     with record.outcome():
         orders.obey()
+        require_use(prepared.workspace, prepared.connection)
         require_consent(prepared.connection, prepared.description)
         with (
             house.lock(prepared.job.name),
@@ -64,6 +66,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
 def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Planned:
     """Plan a job and send nothing. Raises ExportkitError where it cannot be planned."""
     job = prepared.job.name
+    require_use(prepared.workspace, prepared.connection)
     with working(prepared, house, new_run_id(job), orders, watch) as work:
         plan = plan_work(work)
         write_reviewed(plan, inputs(work))

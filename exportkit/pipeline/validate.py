@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from exportkit.access.roles import require_job, standing_in, unknown_people
 from exportkit.engines.sources import open_source
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
@@ -16,6 +17,7 @@ from exportkit.records import Catalogue, Target
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from exportkit.config.connection import ConnectionFile
     from exportkit.config.job import Job
     from exportkit.config.source import Source
     from exportkit.config.workspace import Workspace
@@ -51,16 +53,23 @@ def validate_workspace(workspace: Workspace, host: Host, names: Sequence[str] = 
     """Check the whole workspace, or only the named jobs and what they need."""
     found = Findings()
     found.read(workspace.document.file)
+    found.complaints += unknown_people(workspace)
     sources: dict[str, Source] = {}
     if names:
         jobs = [job for name in names if (job := found.attempt(partial(workspace.job, name)))]
+        for job in jobs:
+            require_job(workspace, job)
         found.warnings += workspace.warnings
     else:
         jobs = list(workspace.jobs().items)
         sources = {source.name: source for source in workspace.sources().items}
         for listing in (workspace.jobs(), workspace.sources(), workspace.connections()):
             found.complaints += listing.complaints
-        for connection in workspace.connections().items:
+        mine, others = _connections(workspace)
+        found.warnings += [_not_checked(connection) for connection in others]
+        theirs = [connection.name for connection in others]
+        jobs = [job for job in jobs if job.connection not in theirs]
+        for connection in mine:
             found.read(connection.document.file)
             found.attempt(partial(check_connection, host, connection))
     prepared = [done for job in jobs if (done := _prepared(found, workspace, host, job))]
@@ -70,6 +79,20 @@ def validate_workspace(workspace: Workspace, host: Host, names: Sequence[str] = 
         users = [each for each in prepared if each.source.name == source.name]
         found.attempt(partial(_check_source, found, workspace, source, users))
     return found
+
+
+def _connections(workspace: Workspace) -> tuple[list[ConnectionFile], list[ConnectionFile]]:
+    """The connections that the user may use, and those that they may not."""
+    standing, connections = standing_in(workspace), workspace.connections().items
+    mine = [connection for connection in connections if standing.may_use(connection)]
+    return mine, [connection for connection in connections if connection not in mine]
+
+
+def _not_checked(connection: ConnectionFile) -> Complaint:
+    return Complaint(
+        f"the connection '{connection.name}' is not yours to use: it and its jobs are not checked",
+        connection.document.locate(("use",)),
+    )
 
 
 def _prepared(found: Findings, workspace: Workspace, host: Host, job: Job) -> Prepared | None:
