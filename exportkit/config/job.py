@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from exportkit.config.names import nearest, nearest_hint, same_but_for_case, unusable
+from exportkit.config.cron import check_schedule
+from exportkit.config.names import nearest_hint, same_but_for_case, unusable
 from exportkit.config.notify import Notify, read_notify
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.scalars import parse_duration
@@ -129,24 +130,16 @@ def read_job(document: Document) -> Job:
 
 
 def check_job(document: Document) -> Iterator[Complaint]:
-    """What a schema cannot say about a job: its names work, its key is mapped, its zone exists."""
+    """What a schema cannot say about a job: its names work, its key is mapped, it falls due."""
     yield from _check_names(document)
-    key, timezone = document.text(("key",)), document.text(("timezone",))
+    key = document.text(("key",))
     if key is not None and key not in document.data["map"]:
         yield Complaint(
             f"the key '{key}' is not a field of the map",
             document.locate(("key",)),
             nearest_hint(key, document.data["map"]),
         )
-    if timezone is not None and not _is_timezone(timezone):
-        import zoneinfo
-
-        guess = nearest(timezone, zoneinfo.available_timezones())
-        yield Complaint(
-            f"there is no time zone '{timezone}'",
-            document.locate(("timezone",)),
-            f"did you mean '{guess}'?" if guess else "for example Europe/Athens",
-        )
+    yield from check_schedule(document)
 
 
 def _check_names(document: Document) -> Iterator[Complaint]:
@@ -160,16 +153,6 @@ def _check_names(document: Document) -> Iterator[Complaint]:
             document.locate(("map", name), key=True),
             "give one of the two another name",
         )
-
-
-def _is_timezone(name: str) -> bool:
-    import zoneinfo
-
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def _texts(document: Document, key: str) -> tuple[str, ...]:
