@@ -1,13 +1,17 @@
 """After a run: plugins hear of it, people are told, metrics and spans are written.
 
-The run is over and in the journal by then: whatever fails here is a line of warning.
+The run is over and in the journal by then, so whatever fails here is a warning.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exportkit.errors import ExportkitError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from exportkit.host.loader import Host
     from exportkit.pipeline.prepare import Prepared
     from exportkit.records import Run
@@ -16,4 +20,41 @@ if TYPE_CHECKING:
 
 def conclude(prepared: Prepared, host: Host, house: House, done: Run) -> tuple[str, ...]:
     """Tell everybody who wants to know that a run has ended; answers a line for each failure."""
-    return host.run_finished(done)
+    steps: tuple[Callable[[], Sequence[str]], ...] = (
+        lambda: host.run_finished(done),
+        lambda: _metrics(prepared, house),
+        lambda: _notices(prepared, house, done),
+        lambda: _span(prepared, done),
+    )
+    return tuple(line for step in steps for line in _harmless(step))
+
+
+def _harmless(step: Callable[[], Sequence[str]]) -> Sequence[str]:
+    try:
+        return step()
+    except ExportkitError as error:
+        return [f"warning: {complaint}" for complaint in error.complaints]
+
+
+def _metrics(prepared: Prepared, house: House) -> Sequence[str]:
+    from exportkit.operations.measuring import write_metrics
+
+    write_metrics(prepared.workspace, house)
+    return ()
+
+
+def _notices(prepared: Prepared, house: House, done: Run) -> Sequence[str]:
+    own, everybodys = prepared.job.notify, prepared.workspace.notify
+    entries = everybodys if own is None else own
+    if not entries:
+        return ()
+    from exportkit.operations.notifying import notify
+
+    told = notify(house.journal, entries, done, prepared.workspace.root)
+    return [f"warning: {line}" for line in told]
+
+
+def _span(prepared: Prepared, done: Run) -> Sequence[str]:
+    from exportkit.operations.tracing import trace
+
+    return [f"warning: {line}" for line in trace(done, prepared.connection.name)]

@@ -1,0 +1,58 @@
+"""The metrics file, kept up to date: read the journal and the counts of calls, write it anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from exportkit.durable import Draft
+from exportkit.errors import ExportkitError, UsageError
+from exportkit.operations.metrics import FILE_NAME, gauges_of, job_states, text_of
+from exportkit.state.usage import usage_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exportkit.config.workspace import Workspace
+    from exportkit.state.house import House
+    from exportkit.state.usage import KeyUsage
+
+PUBLIC = 0o644
+"""Whatever collects metrics is another user, and nothing in them is personal."""
+
+
+def measured(workspace: Workspace, house: House) -> str:
+    """The metrics as they are now. Raises JournalError where the journal cannot be read."""
+    states = job_states(house.journal, workspace.job_names)
+    return text_of(gauges_of(states, usage_here(workspace), datetime.now(UTC)))
+
+
+def write_metrics(workspace: Workspace, house: House, to: Path | None = None) -> str:
+    """Replace the file, by default the state folder's, and answer what is in it.
+
+    Raises UsageError where it cannot be written.
+    """
+    text, path = measured(workspace, house), to or house.state.root / FILE_NAME
+    write_page(path, text, PUBLIC)
+    return text
+
+
+def write_page(path: Path, text: str, mode: int) -> None:
+    """Replace a file by this text, whole or not at all. Raises UsageError where that cannot be."""
+    try:
+        with Draft(path, mode) as draft:
+            draft.file.write(text.encode("utf-8", "replace"))
+            draft.commit()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {(error.strerror or 'failed').lower()}",
+            hint="name a file in a folder that you may write to, on a disk with space left",
+        ) from None
+
+
+def usage_here(workspace: Workspace) -> list[KeyUsage]:
+    """The calls of the workspace's connections; none where the machine has no place to count."""
+    try:
+        return usage_of(workspace.root)
+    except ExportkitError:
+        return []
