@@ -8,6 +8,7 @@ import click
 
 from exportkit.cli import connections as shown
 from exportkit.cli import report
+from exportkit.cli.adding import add
 from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import EXIT_OK, EXIT_ORDER
 
@@ -23,7 +24,7 @@ def connection() -> None:
 
     \b
     Examples:
-      exportkit connection add marketing --type csv
+      exportkit connection add
       exportkit connection authorize marketing
       exportkit connection test marketing
     """
@@ -194,40 +195,4 @@ def remove(ctx: click.Context, name: str, unrevoked: bool) -> None:
     report.show_text(f"{out}removed '{name}' with its credentials")
 
 
-@connection.command()
-@click.argument("name")
-@click.option("--type", "type_", required=True, help="The destination: see `exportkit plugins`.")
-@click.option("--display-name", help="What people call it.")
-@click.option(
-    "--use",
-    type=click.Choice(["admin", "contributor"]),
-    multiple=True,
-    default=["admin"],
-    show_default=True,
-    help="Who may run jobs over it; may be given twice.",
-)
-@click.option("--agree", is_flag=True, help="Agree to the data-privacy statement right away.")
-@click.pass_context
-def add(
-    ctx: click.Context,
-    name: str,
-    type_: str,
-    display_name: str | None,
-    use: tuple[str, ...],
-    agree: bool,
-) -> None:
-    """Write the file of a new connection NAME, with the plugin's options to fill in."""
-    from exportkit.cli.keyboard import Keyboard
-    from exportkit.config.workspace import open_workspace
-    from exportkit.host.loader import load_plugins
-    from exportkit.operations import authorizing
-
-    workspace, host = workspace_of(ctx), load_plugins()
-    with open_house(workspace) as house:
-        path = authorizing.add(workspace, host, house, name, type_, display_name, use)
-        if agree:
-            written = open_workspace(workspace.root).connection(name)
-            facts = host.destination(type_).describe()
-            authorizing.agree(house, written, facts, Keyboard(browser=False, agreed=True))
-    report.show_text(f"{workspace.shown(path)} is written; fill in its options, then")
-    report.show_text(f"  exportkit connection authorize {name}\n  exportkit connection test {name}")
+connection.add_command(add)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
+
 import click
 
 from exportkit.errors import InterruptedRun, PermissionDeniedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Keyboard:
     """Asks and tells on the terminal; see `exportkit.Prompt`.
 
-    `browser` is False where no browser can be opened; `agreed` answers every agreement with yes.
+    `browser` is False where no browser can be opened; `agreed` answers every agreement with yes;
+    `silent` has nothing asked that could be left as usual. `asks` says whether somebody is there.
     """
 
-    def __init__(self, *, browser: bool, agreed: bool) -> None:
+    def __init__(self, *, browser: bool, agreed: bool, silent: bool = False) -> None:
         self.browser = browser
-        self._agreed = agreed
+        self.agreed = agreed
+        self.asks = not silent and sys.stdin.isatty()
 
     def __call__(self, question: str, *, secret: bool = False) -> str:
         """Ask; a secret is not shown. Raises InterruptedRun if there is no answer."""
@@ -33,16 +41,33 @@ class Keyboard:
         """Show a text."""
         click.echo(text, err=True)
 
+    def answer(self, question: str, default: str = "", choices: Sequence[str] = ()) -> str:
+        """Ask for one of the choices, or anything; the default if nothing is typed."""
+        kind = click.Choice(list(choices)) if choices else str
+        only = choices[0] if len(choices) == 1 else ""
+        answered = click.prompt(
+            question,
+            type=kind,
+            default=default or only or (None if choices else ""),
+            show_default=bool(default or only),
+            err=True,
+        )
+        return str(answered).strip()
+
+    def wants(self, question: str) -> bool:
+        """Ask for yes or no; nothing typed is yes."""
+        return click.confirm(question, default=True, err=True)
+
     def agrees(self, statement: str) -> bool:
         """Show the statement; answers True for an explicit yes, or where --agree was said."""
         self.tell(statement)
-        if self._agreed:
+        if self.agreed:
             return True
         try:
             return click.confirm("Do you agree?", default=None, err=True)
         except click.Abort:
             click.echo(err=True)
         raise PermissionDeniedError(
-            "nobody agreed, so nothing was changed",
+            "nobody agreed, so nothing was sent",
             hint="answer yes, or say --agree where nobody can be asked",
         )

@@ -215,7 +215,11 @@ def show_audit(entries: Sequence[Mapping[str, Any]]) -> None:
                 f"{entry['user']} on {entry['host']}",
                 entry["action"],
                 entry["subject"],
-                ", ".join(f"{name}: {value}" for name, value in entry["details"].items()),
+                ", ".join(
+                    f"{name}: {value}"
+                    for name, value in entry["details"].items()
+                    if not isinstance(value, Mapping)  # digests, for exportkit itself
+                ),
             )
             for entry in entries
         ]

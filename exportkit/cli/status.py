@@ -39,7 +39,8 @@ def status(ctx: click.Context, job: str | None, as_json: bool) -> None:
         return
     report.show_warnings(workspace.warnings)
     report.show_status(states)
-    report.show_text(_permissions(standing))
+    if job is None:
+        report.show_text(_permissions(standing))
 
 
 def _permissions(standing: Standing) -> str:

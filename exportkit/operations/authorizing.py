@@ -1,38 +1,33 @@
-"""How a connection begins: its file, the agreement to send people's data there, the sign-in."""
+"""The agreement to send people's data to a third party, and the sign-in there."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from exportkit.access import consent
 from exportkit.access.audit import current_user, note
-from exportkit.access.consent import require_consent
 from exportkit.access.credentials import KeptCredentials
-from exportkit.config.editing import scalar, set_key
-from exportkit.config.secrets import is_secret_key
-from exportkit.errors import ConfigError, PermissionDeniedError, UsageError
-from exportkit.operations.connections import ADDED
+from exportkit.config.editing import set_key
+from exportkit.errors import PermissionDeniedError
 from exportkit.pipeline.prepare import check_connection, resolved
 from exportkit.services import Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
     from exportkit.config.connection import ConnectionFile
     from exportkit.config.workspace import Workspace
     from exportkit.host.loader import Host
-    from exportkit.records import Description
+    from exportkit.records import Connection, Description
     from exportkit.state.house import House
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _BEFORE_CONSENT = ("version", "name", "display_name", "type", "use")
 
 
 class Person(Prompt, Protocol):
-    """The person at the keyboard, who can also agree to something."""
+    """The person at the keyboard, who can also agree to something. `asks`: somebody is there."""
+
+    asks: bool
 
     def agrees(self, statement: str) -> bool:
         """Show a statement and ask for an explicit yes."""
@@ -83,7 +78,7 @@ def authorize(
     signs_in = destination.can("authorize")
     if signs_in:
         kept.expect(store)
-    agreed = agree(house, connection, description, person)
+    agreed = agree(house, connection, ready, description, person)
     if not signs_in:
         return Authorized(agreed, False, None, description.title)
     values = destination.authorize(ready, person)
@@ -94,99 +89,33 @@ def authorize(
 
 
 def agree(
-    house: House, connection: ConnectionFile, description: Description, person: Person
+    house: House,
+    connection: ConnectionFile,
+    ready: Connection | None,
+    description: Description,
+    person: Person,
 ) -> bool:
     """Get somebody's yes and write it into the connection's file; answers whether it was asked.
 
-    Nobody is asked where the data stays on the machine, or where the file has the yes already.
+    Nobody is asked where the data stays on the machine, or where the file has the yes already, for
+    this account. `ready` is the connection resolved; None if its options are not all written yet:
+    then the first run says for which account the yes was.
     """
-    if not description.third_party:
-        return False
-    if connection.consent is not None:
-        require_consent(connection, description)
+    if ready and not consent.is_needed(connection, ready, description, house.journal):
+        if description.third_party:
+            consent.require_consent(connection, ready, description, house.journal)
         return False
     if not person.agrees(statement(description, connection)):
         raise PermissionDeniedError(
             f"nobody has agreed that personal data may leave for {description.title}",
             hint="answer yes, or say --agree; nothing was changed",
         )
-    consent = {"agreed_by": current_user(), "agreed_on": f"{date.today():%Y-%m-%d}"}
+    who, today = current_user(), date.today()
+    agreement = {"agreed_by": who, "agreed_on": f"{today:%Y-%m-%d}"}
     journal = house.journal
-    set_key(connection.document, "consent", consent, _BEFORE_CONSENT)
-    note(journal, "consent", connection.name, type=connection.type)
+    set_key(connection.document, "consent", agreement, _BEFORE_CONSENT)
+    if ready:
+        consent.record(journal, ready, description, who, today)
+    else:
+        note(journal, consent.AGREED, connection.name, type=connection.type)
     return True
-
-
-def add(
-    workspace: Workspace,
-    host: Host,
-    house: House,
-    name: str,
-    type: str,  # noqa: A002 - the word of the contract
-    display_name: str | None,
-    use: Sequence[str],
-) -> Path:
-    """Write a connection's file, with the plugin's options as comments to fill in.
-
-    Raises UsageError for a name that cannot be, or is taken.
-    """
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' cannot be a connection's name",
-            hint="lower-case letters, digits, '-' and '_', beginning with a letter or digit",
-        )
-    description = host.destination(type).describe()
-    path = workspace.root / "connections" / f"{name}.yaml"
-    known = [connection.name for connection in workspace.connections().items]
-    if name in known or path.exists():
-        raise UsageError(
-            f"there is a connection '{name}' already", hint=f"exportkit connection show {name}"
-        )
-    lines = [
-        "version: 1",
-        f"name: {scalar(name)}",
-        f"display_name: {scalar(display_name or description.title)}",
-        f"type: {scalar(type)}",
-        f"use: [{', '.join(use)}]",
-        *_options(type, description.connection_options),
-    ]
-    journal = house.journal
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-    except OSError as error:
-        raise ConfigError(
-            f"{workspace.shown(path)} cannot be written: {(error.strerror or 'failed').lower()}",
-            hint="the user who runs exportkit has to be able to write there",
-        ) from None
-    note(journal, ADDED, name, type=type)
-    return path
-
-
-def _options(type: str, schema: Mapping[str, Any]) -> Iterator[str]:  # noqa: A002
-    """The plugin's options as comments: what each is, whether it is required, and an example."""
-    options = schema.get("properties", {})
-    if not options:
-        return
-    required = schema.get("required", ())
-    yield f"# Take the # away where you fill something in; more: exportkit plugins show {type}"
-    yield "# options:"
-    for name, option in options.items():
-        said = " ".join(str(option.get("description", "")).split())
-        need = "Required." if name in required else ""
-        if comment := " ".join(filter(None, (said, need))):
-            yield f"#   # {comment}"
-        yield f"#   {name}: {_example(name, option)}"
-
-
-def _example(name: str, option: Mapping[str, Any]) -> str:
-    if option.get("writeOnly") or is_secret_key(name):
-        return f"${{env:{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}}}"
-    for found in (option.get("default"), *option.get("examples", ()), *option.get("enum", ())):
-        if isinstance(found, str):
-            return scalar(found)
-        if isinstance(found, bool | int | float):
-            return str(found).lower()
-    kind = option.get("type", "text")
-    return {"array": "[]", "object": "{}", "boolean": "false"}.get(str(kind), "...")

@@ -42,7 +42,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
     with record.outcome():
         orders.obey()
         require_use(prepared.workspace, prepared.connection)
-        require_consent(prepared.connection, prepared.description)
+        check_consent(prepared, house)
         with (
             house.lock(prepared.job.name),
             working(prepared, house, record.run_id, orders, watch) as work,
@@ -61,6 +61,13 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
     done = record.close()
     tidy(house, done.job, done.run_id, prepared.job.retention, prepared.workspace.retention)
     return done
+
+
+def check_consent(prepared: Prepared, house: House) -> None:
+    """Return if the job's connection may send. Raises PermissionDeniedError if it may not."""
+    if prepared.description.third_party:  # else nobody asks, and the journal opens later
+        connection, ready = prepared.connection, prepared.resolved_connection()
+        require_consent(connection, ready, prepared.description, house.journal)
 
 
 def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> Planned:

@@ -404,3 +404,35 @@ def test_the_audit_is_a_table(signed_in: Said, exportkit: Command) -> None:
     assert told.code == 0
     assert "connection authorize  paper" in told.out
     assert len(exportkit("audit", "--limit", "1").out.splitlines()) == 1
+
+
+def test_another_account_takes_another_agreement(
+    signed_in: Said, mill: Path, exportkit: Command, answer: io.StringIO
+) -> None:
+    assert exportkit("run", "letter").code == 0
+    path = mill / "connections" / "paper.yaml"
+    path.write_text(path.read_text().replace("account: jane", "account: joe"))
+    told = exportkit("run", "letter", "--full")
+    assert told.code == 4
+    assert "connections/paper.yaml:" in told.err
+    assert "options.account changed since somebody agreed" in told.err
+    assert exportkit("connection", "test", "paper").code == 0, "no personal data goes with it"
+    type_in(answer, "y", "t0ken")
+    told = exportkit("connection", "authorize", "paper")
+    assert told.code == 0
+    assert "a third party" in told.err
+    assert exportkit("run", "letter", "--full").code == 0
+    assert actions(exportkit).count("consent") == 2
+
+
+def test_an_agreement_by_hand_is_tied_by_the_first_run(
+    signed_in: Said, mill: Path, exportkit: Command
+) -> None:
+    path = mill / "connections" / "paper.yaml"
+    by_hand = path.read_text().replace(f"agreed_on: {date.today()}", "agreed_on: 2026-01-02")
+    path.write_text(by_hand)
+    assert exportkit("run", "letter").code == 0
+    assert actions(exportkit)[-1] == "consent first used"
+    path.write_text(by_hand.replace("account: jane", "account: joe"))
+    assert exportkit("run", "letter").code == 4
+    assert "{" not in exportkit("audit", "paper").out
