@@ -9,12 +9,14 @@ import importlib
 import logging
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from exportkit import __version__
+from exportkit.cli import log
 from exportkit.errors import EXIT_FAILED, ExportkitError, InterruptedRun, UsageError
 from exportkit.redaction import describe
 
@@ -26,6 +28,8 @@ COMMANDS = {
     "status": "Show each job's last result, and what is running.",
     "history": "Show past runs.",
     "rejections": "Show rows that were not delivered, and why.",
+    "report": "Write one HTML page about all jobs.",
+    "metrics": "Print how all jobs are, for Prometheus.",
     "segments": "Count the members of each segment of a source.",
     "connection": "Manage connections: add, authorize, test, list, show, detach, remove.",
     "audit": "Show who did what, and when.",
@@ -33,6 +37,9 @@ COMMANDS = {
     "schema": "Print the JSON Schema of a file, for editors.",
 }
 """Each command and its one line, in the order in which a newcomer needs them."""
+
+MODULES = {"report": "page"}
+"""Where a command is, if not in the module of its name."""
 
 
 class Commands(click.Group):
@@ -45,7 +52,8 @@ class Commands(click.Group):
     def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
         """The command, imported now; a plugin's if no built-in one has the name."""
         if name in COMMANDS:
-            command = getattr(importlib.import_module(f"exportkit.cli.{name}"), name)
+            module = importlib.import_module(f"exportkit.cli.{MODULES.get(name, name)}")
+            command = getattr(module, name)
             assert isinstance(command, click.Command)
             return command
         return _plugin_command(name)
@@ -89,8 +97,13 @@ def _plugin_command(name: str) -> click.Command | None:
     type=click.Path(path_type=Path),
     help="A folder in the workspace; without it the current one.",
 )
+@click.option(
+    "--log-format",
+    type=click.Choice(log.FORMATS),
+    help="What stderr gets: lines for people, also on a terminal; or JSON, a document a line.",
+)
 @click.pass_context
-def cli(ctx: click.Context, workspace: Path | None) -> None:
+def cli(ctx: click.Context, workspace: Path | None, log_format: log.Format | None) -> None:
     """Send segments of customer profiles to the places where marketing happens.
 
     \b
@@ -100,6 +113,7 @@ def cli(ctx: click.Context, workspace: Path | None) -> None:
       exportkit run vip-newsletter
     """
     ctx.obj = workspace
+    log.choose(log_format)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -112,13 +126,30 @@ def start() -> NoReturn:
 
     With an engine loaded that takes longer than `validate` does, and there is nothing left to do.
     """
+    from exportkit.cli.streams import make_patient
+
+    make_patient()
     try:
         main()
     except SystemExit as end:
         logging.shutdown()
+        code = end.code if isinstance(end.code, int) else EXIT_FAILED
+        os._exit(_flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once everything is written. Half a JSON document is a failure; a lost report
+    of what was done is not: the run's own exit code says how it went."""
+    from exportkit.cli.streams import lost
+
+    with suppress(BrokenPipeError):
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(end.code if isinstance(end.code, int) else EXIT_FAILED)
+    error = lost(sys.stdout)
+    if error is None:
+        return code
+    log.say(f"stdout cannot be written: {error.strerror or error}", level="error")
+    return (code or EXIT_FAILED) if "--json" in sys.argv else code
 
 
 def _outcome(arguments: list[str]) -> int:
@@ -133,6 +164,8 @@ def _outcome(arguments: list[str]) -> int:
     except click.ClickException as error:
         if as_json:
             _show_as_json(UsageError(error.format_message(), hint=_help_of(error)))
+        elif log.chosen() == "json":
+            log.say(error.format_message(), level="error", hint=_help_of(error))
         else:
             error.show()
         return error.exit_code
@@ -140,7 +173,7 @@ def _outcome(arguments: list[str]) -> int:
         if as_json:
             _show_as_json(InterruptedRun("somebody asked to stop"))
         else:
-            click.echo("stopped", err=True)
+            log.say("stopped", level="error")
         return EXIT_FAILED
     except BrokenPipeError:
         # Whoever read the output has gone; what is left in the buffer has nowhere to go either.
@@ -152,7 +185,7 @@ def _outcome(arguments: list[str]) -> int:
         if as_json:
             _show_as_json(DefectError(message, hint=hint))
         else:
-            click.echo(f"{message}\n  {hint}", err=True)
+            log.say(f"{message}\n  {hint}", level="error")
         return EXIT_FAILED
     return answer if isinstance(answer, int) else 0
 

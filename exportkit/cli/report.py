@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from exportkit.cli import log
+
 if TYPE_CHECKING:
     from exportkit.errors import Complaint, ExportkitError
     from exportkit.pipeline.work import Planned
@@ -84,21 +86,30 @@ def show_complaints(complaints: Iterable[Complaint]) -> None:
     for complaint in complaints:
         at = complaint.location
         place = f"{at}: {at.path + ': ' if at.path else ''}" if at else ""
-        click.echo(f"{place}{complaint.message}", err=True)
+        if log.chosen() == "json":
+            log.say(complaint.message, level="error", **_facts(complaint))
+            continue
+        log.say(f"{place}{complaint.message}")
         if complaint.hint:
-            click.echo(f"    {complaint.hint}", err=True)
+            log.say(f"    {complaint.hint}")
+
+
+def _facts(complaint: Complaint) -> dict[str, object]:
+    return {name: fact for name, fact in complaint_document(complaint).items() if name != "message"}
 
 
 def show_warnings(complaints: Iterable[Complaint]) -> None:
     """Print what is wrong but does not matter here, one line each, on stderr."""
     for complaint in complaints:
-        click.echo(f"warning: {complaint}", err=True)
+        label = "" if log.chosen() == "json" else "warning: "
+        log.say(f"{label}{complaint}", level="warning")
 
 
-def show_notes(lines: Iterable[str]) -> None:
-    """Print lines on stderr."""
+def show_notes(lines: Iterable[str], run_id: str | None = None) -> None:
+    """Print lines on stderr, about a run or not."""
     for line in lines:
-        click.echo(line, err=True)
+        level = "warning" if line.startswith("warning: ") else "info"
+        log.say(line, level=level, run_id=run_id)
 
 
 def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequence[str]) -> None:
@@ -235,16 +246,19 @@ def _clock(moment: str | None) -> str:
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
 
-def show_failure(failure: Failure) -> None:
+def show_failure(failure: Failure, run_id: str | None = None) -> None:
     """Print why a run did not succeed, and what to do, on stderr."""
     one = "\n" not in failure.message
     # An error of several things has a hint in each line; of one, it is easier to read below.
     message = failure.message.removesuffix(f" ({failure.hint})") if one else failure.message
-    for line in message.splitlines():
-        click.echo(f"  {line}", err=True)
     hint = failure.hint or NEXT.get(failure.kind)
+    if log.chosen() == "json":
+        log.say(message, level="error", run_id=run_id, kind=failure.kind, hint=hint)
+        return
+    for line in message.splitlines():
+        log.say(f"  {line}")
     if hint and hint not in message:
-        click.echo(f"    {hint}", err=True)
+        log.say(f"    {hint}")
 
 
 def _show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
+from exportkit.cli import log
 from exportkit.cli.report import is_terminal
 
 if TYPE_CHECKING:
@@ -24,8 +23,12 @@ class Lines:
         self._job = job
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Say which stage begins."""
-        click.echo(f"{self._job}: {name} {detail}".rstrip(), err=True)
+        """Say which stage begins, of which run."""
+        from exportkit.pipeline.record import current_run
+
+        said = f"{name} {detail}".rstrip()
+        whose = "" if log.chosen() == "json" else f"{current_run.get() or self._job}: "
+        log.say(f"{whose}{said}", job=self._job, stage=name)
 
     def sending(self, rows: int) -> None:
         """Say how many rows are about to go out."""
@@ -71,9 +74,12 @@ class Silent:
 
 
 @contextmanager
-def watching(job: str) -> Iterator[Watch]:
+def watching(job: str, *, quiet: bool = False) -> Iterator[Watch]:
     """What shows a run's progress, for as long as it lasts."""
-    if not is_terminal():
+    if quiet:
+        yield Silent()
+        return
+    if log.chosen() or not is_terminal():
         yield Lines(job)
         return
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ STATUSES: dict[str, RunStatus] = {
     "interrupted": "interrupted",
 }
 """The status of a run that ended with an error of this kind; of any other it is `failed`."""
+
+current_run: ContextVar[str | None] = ContextVar("current_run", default=None)
+"""The id of the run that is on here, for who writes a line about it."""
 
 
 def new_run_id(job: str) -> str:
@@ -80,6 +84,7 @@ class Record:
     @contextmanager
     def outcome(self) -> Iterator[None]:
         """Turn whatever the block raises into how the run ended."""
+        token = current_run.set(self.run_id)
         try:
             yield
         except ExportkitError as error:
@@ -90,6 +95,12 @@ class Record:
                 f"exportkit has a defect: {describe(error)}",
                 "please report this line; nothing personal is in it",
             )
+        finally:
+            current_run.reset(token)
+
+    def fail(self, why: Failure) -> None:
+        """Take note of why the run cannot begin."""
+        self._failure = why
 
     def close(self) -> Run:
         """Write down how the run ended. Raises JournalError where that cannot be."""
@@ -117,6 +128,13 @@ class Record:
         if self.counts.unsettled:
             return "failed"
         return "partial" if self.counts.rejected or self.counts.refused else "succeeded"
+
+
+def not_begun(house: House, job: str, why: Failure) -> Run:
+    """Write down a run that could not begin; answers it."""
+    record = Record(house, job)
+    record.fail(why)
+    return record.close()
 
 
 def counts_before_sending(planned: Counts) -> Counts:

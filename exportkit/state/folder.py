@@ -36,6 +36,11 @@ class StateFolder:
         return self.root / "locks"
 
     @property
+    def schedules(self) -> Path:
+        """Up to when each job's times have been run: one file a job; made when there is one."""
+        return self.root / "schedules"
+
+    @property
     def runs(self) -> Path:
         """One folder a run or plan: accepted, changes, rejections."""
         return self.root / "runs"

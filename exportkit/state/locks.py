@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SKIPPED = "skipped: "
+"""How the message begins of what was not begun because somebody is at it."""
+
 
 @contextmanager
 def held(path: Path, what: str) -> Iterator[None]:
@@ -63,7 +66,7 @@ def _busy(path: Path, what: str) -> BusyError:
     when = f" since {since:%Y-%m-%d %H:%M:%S}" if since else ""
     who = f" as pid {holder['pid']} on {holder['host']}" if holder else ""
     return BusyError(
-        f"skipped: {what} is running{when}{who}",
+        f"{SKIPPED}{what} is running{when}{who}",
         hint="nothing was done; it will be done by that run, or run it again afterwards",
     )
 
