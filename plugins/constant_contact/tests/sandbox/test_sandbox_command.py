@@ -25,14 +25,16 @@ START = "from exportkit_constant_contact.sandbox.command import sandbox; sandbox
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_what_a_connection_needs_and_serves(ending: signal.Signals) -> None:
-    command = [sys.executable, "-u", "-c", START, "--speed", "inf"]
+    command = [sys.executable, "-u", "-c", START, "--port", "0", "--speed", "inf"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         text = ""
         while "Ctrl-C ends the sandbox" not in text:
-            text += process.stdout.readline()
+            line = process.stdout.readline()
+            assert line, "it ended early"
+            text += line
         block = text.split("connections/sandbox.yaml:")[1].split("and in the shell")[0]
         connection = yaml.safe_load(block.replace("\n  ", "\n"))
         token = re.findall(r"CC_REFRESH_TOKEN=(\S+)", text)[0]
