@@ -10,6 +10,8 @@ from typing import Literal
 
 import click
 
+from exportkit.redaction import without_secrets
+
 Format = Literal["text", "json"]
 FORMATS: tuple[Format, ...] = ("text", "json")
 
@@ -18,7 +20,7 @@ _chosen: Format | None = None
 
 def choose(log_format: Format | None) -> None:
     """Write so from now on. None: lines for people, who may see a live bar instead of some."""
-    global _chosen  # noqa: PLW0603
+    global _chosen
     _chosen = log_format
     _install(logging.getLogger("exportkit"), _Own())
     _install(logging.getLogger(), _Foreign() if log_format == "json" else None)
@@ -42,6 +44,7 @@ def say(message: str, *, level: str = "info", run_id: str | None = None, **facts
 
     A line that cannot be written is lost: nothing that is being done may end for it.
     """
+    message = without_secrets(message)
     try:
         if _chosen != "json":
             click.echo(message, err=True)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exportkit.config.workspace import Workspace, open_workspace
-from exportkit.errors import ConfigError, ExportkitError, PermissionDeniedError, UsageError
+from exportkit.errors import ConfigError, ExportkitError, PermissionDeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,16 +79,3 @@ def prepare_jobs(workspace: Workspace, host: Host, names: Sequence[str]) -> list
     if wrong:
         raise ConfigError(complaints=wrong)
     return list(prepared.values())
-
-
-def scheduled_jobs(workspace: Workspace) -> list[str]:
-    """The names of the jobs with a schedule and a connection. Raises UsageError if none has."""
-    listing = workspace.jobs()
-    if listing.complaints:
-        raise ConfigError(complaints=listing.complaints)
-    names = [job.name for job in listing.items if job.schedule and job.connection]
-    if not names:
-        raise UsageError(
-            "no job has a schedule", hint="name the jobs to run, or add `schedule:` to them"
-        )
-    return names

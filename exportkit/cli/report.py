@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exportkit.cli import log
+from exportkit.redaction import without_secrets
 
 if TYPE_CHECKING:
     from exportkit.errors import Complaint, ExportkitError
@@ -62,8 +63,8 @@ def error_document(error: ExportkitError) -> dict[str, Any]:
     """The error as `error` of the JSON output."""
     return {
         "kind": error.kind,
-        "message": error.placed,
-        "hint": error.hint,
+        "message": without_secrets(error.placed),
+        "hint": without_secrets(error.hint) if error.hint else None,
         "complaints": [complaint_document(complaint) for complaint in error.complaints],
     }
 
@@ -72,8 +73,8 @@ def complaint_document(complaint: Complaint) -> dict[str, Any]:
     """A complaint with its place as plain values."""
     at = complaint.location
     return {
-        "message": complaint.message,
-        "hint": complaint.hint,
+        "message": without_secrets(complaint.message),
+        "hint": without_secrets(complaint.hint) if complaint.hint else None,
         "file": at.file if at else None,
         "line": at.line if at else None,
         "column": at.column if at else None,
@@ -94,7 +95,7 @@ def show_complaints(complaints: Iterable[Complaint]) -> None:
             log.say(f"    {complaint.hint}")
 
 
-def _facts(complaint: Complaint) -> dict[str, object]:
+def _facts(complaint: Complaint) -> dict[str, Any]:
     return {name: fact for name, fact in complaint_document(complaint).items() if name != "message"}
 
 
@@ -112,37 +113,11 @@ def show_notes(lines: Iterable[str], run_id: str | None = None) -> None:
         log.say(line, level=level, run_id=run_id)
 
 
-def show_run(run: Run, reasons: Sequence[Mapping[str, Any]], next_steps: Sequence[str]) -> None:
-    """Print how a run ended: what changed, what was not delivered and why, what is next."""
-    took = (run.finished_at - run.started_at).total_seconds()
-    click.echo(f"{run.job}: {run.status} in {took:.1f} s, {_in_a_word(run.counts)} ({run.run_id})")
-    if run.error is not None:
-        show_failure(run.error)
-    if run.counts.selected:
-        _show_counts(run.counts)
-        show_reasons(reasons)
-    for step in next_steps:
-        click.echo(f"  {step}")
-
-
-def _in_a_word(counts: Counts) -> str:
-    lost = counts.rejected + counts.refused
-    verb = "handed over" if counts.unsettled else "sent"
-    said = [f"{counts.sent:,} {verb}" if counts.sent else "nothing sent"]
-    if counts.removed:
-        said.append(f"{counts.removed:,} removed")
-    if lost:
-        said.append(f"{lost:,} of {counts.selected:,} cannot be delivered")
-    if counts.unsettled:
-        said.append(f"{counts.unsettled:,} without a final answer")
-    return ", ".join(said)
-
-
 def show_plan(planned: Planned, sample: Sequence[Mapping[str, Any]]) -> None:
     """Print what a run would do: counts, which columns change, reasons, a sample."""
     counts = planned.plan.counts
     click.echo(f"{planned.job} -> {planned.target} ({planned.plan.mode}); nothing was sent")
-    _show_counts(counts, COUNT_WORDS | {"sent": "would be sent"})
+    show_counts(counts, COUNT_WORDS | {"sent": "would be sent"})
     show_reasons(planned.as_dict()["reasons"])
     if planned.plan.changed_columns:
         changed = ", ".join(f"{n}: {rows:,}" for n, rows in planned.plan.changed_columns.items())
@@ -191,7 +166,7 @@ def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
         return state["job"], "running", since, ""
     if last is None:
         return state["job"], "never run" if state["active"] else "inactive", "", ""
-    why = last["error"]["message"].splitlines()[0] if last["error"] else _in_short(last["counts"])
+    why = last["error"]["message"].splitlines()[0] if last["error"] else in_short(last["counts"])
     if not state["active"]:
         why = f"inactive; {why}"
     return state["job"], last["status"], _clock(last["finished_at"]), why
@@ -207,7 +182,7 @@ def show_history(runs: Sequence[Run]) -> None:
                 _clock(run.started_at.isoformat()),
                 run.job,
                 run.status,
-                run.error.message.splitlines()[0] if run.error else _in_short(run.counts.as_dict()),
+                run.error.message.splitlines()[0] if run.error else in_short(run.counts.as_dict()),
                 run.run_id,
             )
             for run in runs
@@ -237,7 +212,8 @@ def show_audit(entries: Sequence[Mapping[str, Any]]) -> None:
     )
 
 
-def _in_short(counts: Mapping[str, int]) -> str:
+def in_short(counts: Mapping[str, int]) -> str:
+    """Where the rows went, in one line."""
     told = ("added", "updated", "removed", "unchanged", "rejected", "refused", "unsettled")
     return ", ".join(f"{counts[name]:,} {name}" for name in told if counts.get(name))
 
@@ -261,7 +237,8 @@ def show_failure(failure: Failure, run_id: str | None = None) -> None:
         log.say(f"    {hint}")
 
 
-def _show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None:
+def show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None:
+    """Print each count that is not nothing, and what it says."""
     rows = [
         (f"{number:,}", name, words[name])
         for name, number in counts.as_dict().items()
@@ -270,11 +247,13 @@ def _show_counts(counts: Counts, words: Mapping[str, str] = COUNT_WORDS) -> None
     show_table(rows, right=(0,))
 
 
-def show_reasons(reasons: Sequence[Mapping[str, Any]], most: int = 5) -> None:
-    """Print the most frequent reasons for rejections."""
+def show_reasons(
+    reasons: Sequence[Mapping[str, Any]], title: str = "rejected because", most: int = 5
+) -> None:
+    """Print the most frequent reasons for rejections, or for refusals."""
     if not reasons:
         return
-    click.echo("  rejected because")
+    click.echo(f"  {title}")
     show_table(
         [(f"{r['rows']:,}", column_name(r["column"]), r["reason"]) for r in reasons[:most]],
         right=(0,),

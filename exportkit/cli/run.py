@@ -4,49 +4,51 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportkit.cli import report
-from exportkit.cli.opening import open_house, prepare_jobs, scheduled_jobs, workspace_of
-from exportkit.errors import EXIT_ORDER, UsageError, exit_code_of
+from exportkit.cli import completing, log, report, results
+from exportkit.cli.opening import open_house, workspace_of
+from exportkit.errors import EXIT_BAD_FILES, EXIT_OK, EXIT_ORDER, UsageError, exit_code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from types import FrameType
 
-    from exportkit.pipeline.prepare import Prepared
+    from exportkit.config.workspace import Workspace
+    from exportkit.host.loader import Host
+    from exportkit.operations.tasks import Task, Tasks
     from exportkit.pipeline.work import Orders
     from exportkit.records import Run
     from exportkit.state.house import House
 
 
 @click.command()
-@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=completing.jobs)
 @click.option("--all", "all_jobs", is_flag=True, help="Every job that has a schedule.")
+@click.option("--due", is_flag=True, help="What fell due since its last scheduled run; for cron.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many jobs at a time, each in a process of its own.",
+)
 @click.option("--full", is_flag=True, help="Send every accepted row, whether it changed or not.")
 @click.option("--plan-id", help="Apply this plan, as `plan` made it, if it still holds.")
 @click.option("--retry-refused", is_flag=True, help="Send what the destination has refused again.")
 @click.option("--allow-empty", is_flag=True, help="Let an empty source empty the destination.")
 @click.option("--allow-removals", is_flag=True, help="Exceed `limits.removals` this once.")
 @click.option("--allow-rejections", is_flag=True, help="Exceed `limits.rejections` this once.")
+@click.option("--quiet", is_flag=True, help="Say only what went wrong, so that cron mails only it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
-def run(
-    ctx: click.Context,
-    jobs: tuple[str, ...],
-    all_jobs: bool,
-    full: bool,
-    plan_id: str | None,
-    retry_refused: bool,
-    allow_empty: bool,
-    allow_removals: bool,
-    allow_rejections: bool,
-    as_json: bool,
-) -> int:
-    """Run jobs, by name or by file.
+def run(ctx: click.Context, /, **options: Any) -> int:
+    """Run jobs: by name or by file, all that have a schedule, or those that are due.
 
     \b
     Exit codes: 0 delivered, 1 failed, 2 bad usage or bad files, 3 a guard stopped it,
@@ -55,50 +57,167 @@ def run(
     \b
     Examples:
       exportkit run vip-newsletter
-      exportkit run --all --json
+      exportkit run --all --parallel 4 --json
+      exportkit run --due --quiet        in crontab: exportkit schedule show
     """
     from exportkit.host.loader import load_plugins
-    from exportkit.operations.concluding import conclude
-    from exportkit.pipeline.handover import Allowed
-    from exportkit.pipeline.work import Orders
 
-    if bool(jobs) == all_jobs:
-        raise UsageError("which jobs?", hint="name them, or say --all: exportkit run JOB...")
-    if plan_id and (all_jobs or len(jobs) > 1 or full):
-        raise UsageError("--plan-id goes with one job, as it was planned", hint="name that job")
+    asked = _Asked(**options)
+    asked.check()
     workspace = workspace_of(ctx)
     host = load_plugins()
-    prepared = prepare_jobs(workspace, host, scheduled_jobs(workspace) if all_jobs else jobs)
-    if not as_json:
-        report.show_warnings(workspace.warnings)
-    allowed = Allowed(allow_empty, allow_removals, allow_rejections)
-    with open_house(workspace) as house, _stop_signals() as stop:
-        orders = Orders(full, retry_refused, plan_id, allowed=allowed, stopped=stop.is_set)
-        runs = [_run_one(job, house, orders, as_json=as_json) for job in prepared]
-        for ready, done in zip(prepared, runs, strict=True):
-            report.show_notes(conclude(ready, host, house, done))
-    if as_json:
-        report.show_json({"runs": [done.as_dict() for done in runs]})
-    codes = {exit_code_of(done.error.kind if done.error else None) for done in runs}
-    return next(code for code in EXIT_ORDER if code in codes)
+    with (
+        open_house(workspace) as house,
+        _stop_signals() as stop,
+        _tasks(workspace, host, house, asked) as found,
+    ):
+        # One that was named could be read, so its neighbours that cannot are no more than odd.
+        report.show_complaints(found.unreadable)
+        if asked.tells and not found.unreadable:
+            report.show_warnings(workspace.warnings)
+        runs = _runs(_Floor(workspace, host, house, asked, stop), found.tasks)
+    return _answer(asked, found, runs)
 
 
-def _run_one(prepared: Prepared, house: House, orders: Orders, *, as_json: bool) -> Run:
-    from exportkit.cli.watch import watching
-    from exportkit.pipeline.run import run_job
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What the command line asks for."""
 
-    with watching(prepared.job.name) as watch:
-        done = run_job(prepared, house, orders, watch)
-    if not as_json:
-        journaled = house.journal.run(done.run_id)
-        report.show_run(done, journaled.reasons if journaled else (), _next_steps(done))
+    jobs: tuple[str, ...]
+    all_jobs: bool
+    due: bool
+    parallel: int
+    full: bool
+    plan_id: str | None
+    retry_refused: bool
+    allow_empty: bool
+    allow_removals: bool
+    allow_rejections: bool
+    quiet: bool
+    as_json: bool
+
+    @property
+    def tells(self) -> bool:
+        """Whether a report of every run is wanted."""
+        return not self.as_json and not self.quiet
+
+    def check(self) -> None:
+        """Return if it goes together. Raises UsageError if not."""
+        if sum((bool(self.jobs), self.all_jobs, self.due)) != 1:
+            hint = "name them, or say --all or --due: exportkit run JOB..."
+            raise UsageError("which jobs?", hint=hint)
+        if self.plan_id and (len(self.jobs) != 1 or self.full):
+            hint = "name that job"
+            raise UsageError("--plan-id goes with one job, as it was planned", hint=hint)
+
+    def orders(self, stop: threading.Event) -> Orders:
+        """The same, for one run."""
+        from exportkit.pipeline.handover import Allowed
+        from exportkit.pipeline.work import Orders
+
+        allowed = Allowed(self.allow_empty, self.allow_removals, self.allow_rejections)
+        return Orders(
+            self.full, self.retry_refused, self.plan_id, allowed=allowed, stopped=stop.is_set
+        )
+
+    def flags(self) -> list[str]:
+        """The same, for the command line of a process that runs one job."""
+        names = ("full", "retry_refused", "allow_empty", "allow_removals", "allow_rejections")
+        given = [name for name in (*names, "quiet") if getattr(self, name)]
+        return ["--json", *(f"--{name.replace('_', '-')}" for name in given)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """What runs of several jobs share."""
+
+    workspace: Workspace
+    host: Host
+    house: House
+    asked: _Asked
+    stop: threading.Event
+
+    def arguments(self, task: Task) -> list[str]:
+        """The command line that runs one job in another process."""
+        file, form = str(task.job.document.path.resolve()), log.chosen() or "text"
+        where = ["--workspace", str(self.workspace.root), "--log-format", form]
+        return [*where, "run", file, *self.asked.flags()]
+
+
+def _tasks(
+    workspace: Workspace, host: Host, house: House, asked: _Asked
+) -> AbstractContextManager[Tasks]:
+    from exportkit.operations import tasks
+
+    if asked.due:
+        return tasks.due_tasks(workspace, host, house)
+    if asked.all_jobs:
+        return nullcontext(tasks.all_tasks(workspace, host))
+    return nullcontext(tasks.named_tasks(workspace, host, asked.jobs))
+
+
+def _runs(floor: _Floor, tasks: Sequence[Task]) -> list[Run]:
+    """Run them, and tell how each went as it ends."""
+    asked, done = floor.asked, []
+    for task, run in _each(floor, tasks):
+        task.ended(run)
+        done.append(run)
+        if asked.tells or (asked.quiet and not asked.as_json and run.error is not None):
+            journaled = floor.house.journal.run(run.run_id)
+            reasons = journaled.reasons if journaled else ()
+            refusals = results.refusals_of(run, floor.house.state.run(run.run_id))
+            results.show_run(run, reasons, refusals, results.next_steps(run, task.job))
+    if asked.tells and len(done) > 1:
+        results.show_together(done)
     return done
 
 
-def _next_steps(done: Run) -> list[str]:
-    if done.counts.rejected or done.counts.refused:
-        return [f"see them: exportkit rejections {done.job}"]
-    return []
+def _each(floor: _Floor, tasks: Sequence[Task]) -> Iterator[tuple[Task, Run]]:
+    from exportkit.operations.concluding import conclude
+
+    if floor.asked.parallel > 1 and len(tasks) > 1:
+        from exportkit.operations.processes import run_in_processes
+
+        # Each process tells those who want to know of its run.
+        yield from run_in_processes(
+            tasks, floor.asked.parallel, floor.arguments, floor.house, floor.stop.is_set
+        )
+        return
+    for task in tasks:
+        done = _run_here(floor, task)
+        yield task, done
+        if task.prepared is not None:
+            notes = conclude(task.prepared, floor.host, floor.house, done)
+            report.show_notes(notes, done.run_id)
+
+
+def _run_here(floor: _Floor, task: Task) -> Run:
+    from exportkit.cli.watch import watching
+    from exportkit.operations.tasks import refused
+    from exportkit.pipeline.run import run_job
+
+    if task.prepared is None:
+        assert task.error is not None
+        return refused(task, floor.house, task.error)
+    with watching(task.job.name, quiet=floor.asked.quiet) as watch:
+        return run_job(task.prepared, floor.house, floor.asked.orders(floor.stop), watch)
+
+
+def _answer(asked: _Asked, found: Tasks, runs: Sequence[Run]) -> int:
+    """Print the JSON if it is wanted; answers the exit code that speaks for all."""
+    if asked.as_json:
+        from exportkit.errors import ConfigError
+
+        document: dict[str, Any] = {"runs": [done.as_dict() for done in runs]}
+        if found.unreadable:
+            document["error"] = report.error_document(ConfigError(complaints=found.unreadable))
+        report.show_json(document)
+    elif not runs and not found.unreadable and asked.tells and report.is_terminal():
+        report.show_notes(["nothing is due: `exportkit status` says when"])
+    codes = {exit_code_of(done.error.kind if done.error else None) for done in runs}
+    if found.unreadable:
+        codes.add(EXIT_BAD_FILES)
+    return next((code for code in EXIT_ORDER if code in codes), EXIT_OK)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from exportkit.config.connection import ConnectionFile, read_connection
 from exportkit.config.documents import Document, read_document
@@ -21,6 +21,7 @@ FILE_NAME = "exportkit.yaml"
 DEFAULT_STATE = ".exportkit"
 SUFFIXES = (".yaml", ".yml")
 
+Kind = Literal["job", "source", "connection"]
 Item = TypeVar("Item", Job, Source, ConnectionFile)
 
 
@@ -125,6 +126,11 @@ class Workspace:
             for error in shelf.broken.values()
             for complaint in error.complaints
         )
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """The names of all files of a kind that can be read, checked or not; quick."""
+        kinds: dict[Kind, _Kind[Any]] = {"job": _JOB, "source": _SOURCE, "connection": _CONNECTION}
+        return tuple(sorted(self._shelf(kinds[kind]).by_name))
 
     def shown(self, path: Path) -> str:
         """A file's name in messages: relative to the current directory, else to the workspace."""
