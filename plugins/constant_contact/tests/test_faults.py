@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Stage, addresses, person
 from exportkit_constant_contact.client import Client
 from exportkit_constant_contact.oauth import Tokens
 from exportkit_constant_contact.provider import Provider
+from stage import Stage, addresses, person
 
 if TYPE_CHECKING:
     from collections.abc import Callable

