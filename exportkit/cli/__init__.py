@@ -32,9 +32,12 @@ COMMANDS = {
     "metrics": "Print how all jobs are, for Prometheus.",
     "segments": "Count the members of each segment of a source.",
     "connection": "Manage connections: add, authorize, test, list, show, detach, remove.",
+    "schedule": "Show when jobs run, and the line to install for cron or systemd.",
+    "clean": "Remove what is kept no longer.",
     "audit": "Show who did what, and when.",
     "plugins": "Show what is installed, and what each destination takes.",
     "schema": "Print the JSON Schema of a file, for editors.",
+    "completion": "Print what makes your shell complete names.",
 }
 """Each command and its one line, in the order in which a newcomer needs them."""
 

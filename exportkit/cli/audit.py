@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import open_house, workspace_of
 
 
 @click.command()
-@click.argument("subject", required=False)
+@click.argument("subject", required=False, shell_complete=completing.jobs_and_connections)
 @click.option(
     "--limit",
     type=click.IntRange(0),

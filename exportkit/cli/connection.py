@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from exportkit.cli import completing, report
 from exportkit.cli import connections as shown
-from exportkit.cli import report
 from exportkit.cli.adding import add
 from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import EXIT_OK, EXIT_ORDER
@@ -69,7 +69,7 @@ def _list_in_short(connections: Sequence[ConnectionFile], as_json: bool) -> None
 
 
 @connection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.connections)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
@@ -95,7 +95,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 
 
 @connection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.connections)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def test(ctx: click.Context, name: str, as_json: bool) -> int:
@@ -116,7 +116,7 @@ def test(ctx: click.Context, name: str, as_json: bool) -> int:
 
 
 @connection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.connections)
 @click.option("--device", is_flag=True, help="Sign in on another device: no browser opens here.")
 @click.option("--agree", is_flag=True, help="Agree to the data-privacy statement.")
 @click.option(
@@ -160,8 +160,13 @@ def authorize(
 
 
 @connection.command()
-@click.argument("name")
-@click.option("--job", required=True, help="The job that is to have no connection any more.")
+@click.argument("name", shell_complete=completing.connections)
+@click.option(
+    "--job",
+    required=True,
+    shell_complete=completing.jobs,
+    help="The job that is to have no connection any more.",
+)
 @click.pass_context
 def detach(ctx: click.Context, name: str, job: str) -> None:
     """Take connection NAME out of a job's file: the job is kept, and inactive."""
@@ -177,7 +182,7 @@ def detach(ctx: click.Context, name: str, job: str) -> None:
 
 
 @connection.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completing.connections)
 @click.option("--unrevoked", is_flag=True, help="Without signing out at the destination.")
 @click.pass_context
 def remove(ctx: click.Context, name: str, unrevoked: bool) -> None:

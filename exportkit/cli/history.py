@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import open_house, workspace_of
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=completing.jobs)
 @click.option(
     "--limit",
     type=click.IntRange(0),

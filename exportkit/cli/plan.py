@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import open_house, prepare_jobs, workspace_of
 from exportkit.redaction import mask
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--full", is_flag=True, help="Plan to send every accepted row.")
 @click.option("--offline", is_flag=True, help="Ask nobody: use what was last known.")
 @click.option("--show-values", is_flag=True, help="Show keys and values; this is audited.")

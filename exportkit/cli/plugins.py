@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportkit.cli import catalogue, report
+from exportkit.cli import catalogue, completing, report
 
 if TYPE_CHECKING:
     from exportkit.host.destination import Destination
@@ -38,7 +38,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 
 
 @plugins.command()
-@click.argument("type_", metavar="TYPE")
+@click.argument("type_", metavar="TYPE", shell_complete=completing.plugins)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(type_: str, as_json: bool) -> None:
     """Show a destination's options, fields, modes and limits."""

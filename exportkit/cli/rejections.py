@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import UsageError
 from exportkit.redaction import mask, redact
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--run-id", help="Of this run; without it, of the last one that has a plan.")
 @click.option(
     "--limit",

@@ -152,26 +152,6 @@ def _value(value: str | None) -> str:
     return "nothing" if value is None else repr(value) if not value.isprintable() else value
 
 
-def show_status(states: Sequence[Mapping[str, Any]]) -> None:
-    """Print a line a job: how its last run ended, when, and what it did."""
-    if not states:
-        click.echo("there is no job yet: a file in jobs/ makes one")
-    show_table([_state_row(state) for state in states])
-
-
-def _state_row(state: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    last, running = state["last"], state["running"]
-    if running is not None:
-        since = f"since {_clock(running['since'])} as pid {running['pid']}" if running else ""
-        return state["job"], "running", since, ""
-    if last is None:
-        return state["job"], "never run" if state["active"] else "inactive", "", ""
-    why = last["error"]["message"].splitlines()[0] if last["error"] else in_short(last["counts"])
-    if not state["active"]:
-        why = f"inactive; {why}"
-    return state["job"], last["status"], _clock(last["finished_at"]), why
-
-
 def show_history(runs: Sequence[Run]) -> None:
     """Print a line a run."""
     if not runs:
@@ -179,7 +159,7 @@ def show_history(runs: Sequence[Run]) -> None:
     show_table(
         [
             (
-                _clock(run.started_at.isoformat()),
+                clock(run.started_at.isoformat()),
                 run.job,
                 run.status,
                 run.error.message.splitlines()[0] if run.error else in_short(run.counts.as_dict()),
@@ -197,7 +177,7 @@ def show_audit(entries: Sequence[Mapping[str, Any]]) -> None:
     show_table(
         [
             (
-                _clock(entry["at"]),
+                clock(entry["at"]),
                 f"{entry['user']} on {entry['host']}",
                 entry["action"],
                 entry["subject"],
@@ -218,7 +198,8 @@ def in_short(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[name]:,} {name}" for name in told if counts.get(name))
 
 
-def _clock(moment: str | None) -> str:
+def clock(moment: str | None) -> str:
+    """A moment of the past by the clock of this machine."""
     return f"{datetime.fromisoformat(moment).astimezone():%Y-%m-%d %H:%M}" if moment else ""
 
 
@@ -289,19 +270,24 @@ def show_table(
     rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), indent: int = 2
 ) -> None:
     """Print rows as aligned columns, on stdout, by the width that a terminal gives each text."""
-    from rich.cells import cell_len
-
     widths = (
-        [max((cell_len(row[n]) for row in rows), default=0) for n in range(len(rows[0]))]
+        [max((_cells(row[n]) for row in rows), default=0) for n in range(len(rows[0]))]
         if rows
         else []
     )
     for row in rows:
         cells = []
         for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            padding = " " * (width - cell_len(cell))
+            padding = " " * (width - _cells(cell))
             cells.append(padding + cell if number in right else cell + padding)
         click.echo((" " * indent + "  ".join(cells)).rstrip())
+
+
+def _cells(text: str) -> int:
+    """The width of a text on a terminal; colours have none."""
+    from rich.cells import cell_len
+
+    return cell_len(click.unstyle(text))
 
 
 def show_text(text: str) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exportkit.config.job import Job
+    from exportkit.operations.cleaning import Cleaned
+    from exportkit.operations.states import JobState
     from exportkit.records import Counts, Run
 
 COLOURS = {"succeeded": "green", "partial": "yellow", "deferred": "yellow"}
@@ -44,6 +46,71 @@ def show_together(runs: Sequence[Run]) -> None:
     """Print a line a run, after the reports of several."""
     click.echo(f"{len(runs)} jobs")
     report.show_table([(run.job, status_word(run.status), in_a_line(run)) for run in runs])
+
+
+def show_status(states: Sequence[JobState]) -> None:
+    """Print a line a job: how its last run ended, when it runs next, how old its data are."""
+    if not states:
+        click.echo("there is no job yet: a file in jobs/ makes one")
+        return
+    head = ("job", "last run", "at", "next run", "data of", "")
+    report.show_table([head, *(_state_row(state) for state in states)])
+
+
+def _state_row(state: JobState) -> tuple[str, ...]:
+    following = shown_time(state.next_at) if state.next_at else "by name"
+    data = report.clock(state.refreshed_at.isoformat()) if state.refreshed_at else "unknown"
+    word, at, says = "never", "", ""
+    if state.last is not None:
+        word, says = state.last.status, in_a_line(state.last)
+        at = report.clock(state.last.finished_at.isoformat())
+    if state.running is not None:
+        word, at, says = "running", report.clock(state.running.get("since")), ""
+        if state.running:
+            says = f"as pid {state.running['pid']} on {state.running['host']}"
+    if state.inactive is not None:
+        following, says = "inactive", f"inactive: {state.inactive}"
+    coloured = word if word in ("never", "running") else status_word(word)
+    return state.job.name, coloured, at, following, data, says
+
+
+def show_cleaned(done: Sequence[Cleaned], kept: Sequence[str], size: int, *, dry_run: bool) -> None:
+    """Print what was removed, or would be, and what only --gone removes."""
+    if not done:
+        click.echo("nothing is over its term")
+    report.show_table(
+        [
+            (
+                each.job,
+                f"{each.files:,} files ({shown_size(each.bytes)}) of runs",
+                f"{each.journal_rows:,} runs in the journal",
+                f"{len(each.snapshots)} snapshots" if each.snapshots else "",
+            )
+            for each in done
+        ]
+    )
+    if done:
+        click.echo("would be removed; nothing was" if dry_run else "removed")
+    for job in kept:
+        click.echo(f"job '{job}' is gone; what it delivered is remembered: --gone forgets it")
+    click.echo(f"state: {shown_size(size)}")
+
+
+def shown_look(looked: datetime | None) -> str:
+    """When the schedules were looked at last, or how that begins."""
+    if looked is None:
+        return "schedules: `run --due` was never called; exportkit schedule show says how"
+    return f"schedules: `run --due` was last called {report.clock(looked.isoformat())}"
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes, for people."""
+    amount = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
 
 
 def status_word(status: str) -> str:

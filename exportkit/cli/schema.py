@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.config.schemas import compose
 from exportkit.errors import UsageError
 
 
 @click.command()
 @click.argument("kind", type=click.Choice(["workspace", "source", "connection", "job"]))
-@click.option("--type", "type_", help="Compose in the options of this destination.")
+@click.option(
+    "--type",
+    "type_",
+    shell_complete=completing.plugins,
+    help="Compose in the options of this destination.",
+)
 def schema(kind: str, type_: str | None) -> None:
     """Print the JSON Schema of a kind of file, for editors.
 

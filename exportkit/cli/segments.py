@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import workspace_of
 from exportkit.errors import ConfigError
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", shell_complete=completing.sources)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def segments(ctx: click.Context, source: str, as_json: bool) -> None:

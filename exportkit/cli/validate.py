@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from exportkit.cli import report
+from exportkit.cli import completing, report
 from exportkit.cli.opening import workspace_of
 from exportkit.errors import EXIT_BAD_FILES, EXIT_OK
 
 
 @click.command()
-@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=completing.jobs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def validate(ctx: click.Context, jobs: tuple[str, ...], as_json: bool) -> int:

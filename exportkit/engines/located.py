@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exportkit.engines.files import SourceFile, codec_of, look_at
@@ -107,3 +108,9 @@ def _not_yet(what: str, at: Location) -> None:
         "or `database: sqlite:///…` or `duckdb:///…`",
         location=at,
     )
+
+
+def modified_at(source: Source, root: Path) -> datetime:
+    """When the newest of the source's files was last written, in UTC. Raises SourceError."""
+    newest = max(file.modified_ns for file in find_files(source, root))
+    return datetime.fromtimestamp(newest / 1_000_000_000, tz=UTC)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.cron import times_of
-from exportkit.errors import BusyError, InterruptedRun
+from exportkit.errors import BusyError, InterruptedRun, JournalError
 from exportkit.state.folder import write_durably
 from exportkit.state.locks import SKIPPED, held, holder_of
 
@@ -31,6 +31,8 @@ MOST_TRIES = 3
 """How often a time is begun whose runs are stopped or killed before they end."""
 CLOCK_WAS_WRONG = timedelta(days=1)
 """A mark further in the future than this was written by a clock that was wrong."""
+
+_LOOKED = "looked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ def next_time(job: Job, now: datetime) -> datetime | None:
     return times.after(now) if times else None
 
 
+def next_times(job: Job, now: datetime, number: int) -> list[datetime]:
+    """The next times of an active job, in its own zone."""
+    found: list[datetime] = []
+    while len(found) < number and (following := next_time(job, found[-1] if found else now)):
+        found.append(following)
+    return found
+
+
 def in_order(jobs: Sequence[Job], now: datetime) -> list[Job]:
     """The jobs in the order in which they last fell due, as they would have run by themselves."""
     first = datetime.min.replace(tzinfo=UTC)
@@ -111,12 +121,32 @@ def due_jobs(state: StateFolder, jobs: Sequence[Job], now: datetime) -> Iterator
 
     Nothing is held while nothing is due. Jobs that are not active any more are forgotten.
     """
+    _look(state)
     with ExitStack() as taken:
         found = [due for job in active(jobs) if (due := _take(state, job, now, taken))]
         for job in jobs:
             if job not in active([job]):
                 _file(state, job).unlink(missing_ok=True)
         yield sorted(found, key=lambda due: (due.at, due.job.name))
+
+
+def looked_at(state: StateFolder) -> datetime | None:
+    """When `run --due` was last called; None if it never was."""
+    try:
+        return datetime.fromtimestamp((state.schedules / _LOOKED).stat().st_mtime, UTC)
+    except OSError:
+        return None
+
+
+def _look(state: StateFolder) -> None:
+    try:
+        state.schedules.mkdir(mode=0o700, exist_ok=True)
+        (state.schedules / _LOOKED).touch(mode=0o600)
+    except OSError as error:
+        raise JournalError(
+            f"{state.schedules} cannot be written: {(error.strerror or 'failed').lower()}",
+            hint="the user who runs exportkit has to be able to write to the state folder",
+        ) from None
 
 
 def _take(state: StateFolder, job: Job, now: datetime, taken: ExitStack) -> Due | Skip | None:
@@ -184,7 +214,6 @@ def _read(state: StateFolder, job: Job) -> Mark | None:
 
 
 def _write(file: Path, mark: Mark) -> None:
-    file.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(file, json.dumps(asdict(mark)).encode())
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from exportkit.durable import Draft
 from exportkit.errors import ConfigError, JournalError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 log = logging.getLogger("exportkit.state")
 
@@ -61,6 +60,15 @@ class StateFolder:
         """Where the last known descriptions of all targets of a connection lie."""
         # No other connection's: its name would have to be as long as this one's, so the same.
         return sorted((self.root / "catalogues").glob(f"{connection}-{'?' * 16}.json"))
+
+    def size(self) -> int:
+        """The bytes of all files in it."""
+        total = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with suppress(OSError):  # it has gone meanwhile
+                    total += Path(folder, name).lstat().st_size
+        return total
 
     @property
     def credentials(self) -> Path:

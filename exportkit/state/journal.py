@@ -21,6 +21,7 @@ from exportkit.state.batches import BatchState, JournaledBatch
 from exportkit.state.failures import AWAY, UNWRITABLE, journal_error
 from exportkit.state.tables import audit as _audit
 from exportkit.state.tables import batches as _batches
+from exportkit.state.tables import old_runs
 from exportkit.state.tables import runs as _runs
 from exportkit.state.upgrades import prepare
 
@@ -193,14 +194,17 @@ class Journal:
         query = sa.select(_runs.c.run_id, _runs.c.folded).where(_runs.c.job == job)
         return {row.run_id: row.folded for row in self._read(query)}
 
+    def jobs(self) -> set[str]:
+        """The jobs that ever ran, as far as it is remembered."""
+        return {row.job for row in self._read(sa.select(_runs.c.job).distinct())}
+
+    def forgettable(self, job: str, before: datetime, latest: str) -> int:
+        """How many runs `forget` would remove."""
+        return len(self._read(old_runs(job, _text(before), latest)))
+
     def forget(self, job: str, before: datetime, latest: str) -> None:
         """Remove the job's runs that began before, with their batches; not those still open."""
-        old = sa.select(_runs.c.run_id).where(
-            _runs.c.job == job,
-            _runs.c.started_at < _text(before),
-            _runs.c.folded.is_(True),
-            _runs.c.run_id != latest,
-        )
+        old = old_runs(job, _text(before), latest)
         if self._read(old.limit(1)):
             with self._explained(), self._engine.begin() as connection:
                 connection.execute(sa.delete(_batches).where(_batches.c.run_id.in_(old)))

@@ -74,15 +74,34 @@ def prune(house: House, job: str, latest: str, terms: Terms, now: datetime) -> N
 
     A run whose answers are not all in the snapshot is kept whole: the next run takes it up.
     """
+    for found in surplus(house, job, latest, terms, now):
+        with suppress(OSError):
+            _remove(found)
+    house.journal.forget(job, now - terms.rows, latest)
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What is over its term of one run's folder: some of it, or with `whole` the folder too."""
+
+    folder: Path
+    entries: tuple[Path, ...]
+    whole: bool
+
+
+def surplus(house: House, job: str, latest: str, terms: Terms, now: datetime) -> Iterator[Surplus]:
+    """What `prune` would remove of the folders; nobody works in one while it is looked at."""
     folded = house.journal.folded(job)
     name = re.compile(rf"(\d{{8}}T\d{{6}})-{re.escape(job)}-[0-9a-f]{{6}}")
-    for folder in house.state.runs.iterdir():
+    for folder in sorted(house.state.runs.iterdir()):
         if (match := name.fullmatch(folder.name)) and (begun := _moment(match[1])):
             with suppress(OSError), _alone(folder) as alone:
                 if alone:
                     latest_one = folder.name == latest
-                    _strip(folder, _kept(folder, folded, latest_one, terms, now - begun))
-    house.journal.forget(job, now - terms.rows, latest)
+                    keep = _kept(folder, folded, latest_one, terms, now - begun)
+                    gone = tuple(each for each in folder.iterdir() if each.name not in keep)
+                    if gone or not keep:
+                        yield Surplus(folder, gone, whole=not keep)
 
 
 def _kept(
@@ -103,16 +122,14 @@ def _kept(
     return keep if latest or age < terms.folders else set()
 
 
-def _strip(folder: Path, keep: set[str]) -> None:
-    for entry in list(folder.iterdir()):
-        if entry.name in keep:
-            continue
+def _remove(found: Surplus) -> None:
+    for entry in found.entries:
         if entry.is_dir() and not entry.is_symlink():
             remove_folder(entry)
         else:
             entry.unlink()
-    if not keep:
-        folder.rmdir()
+    if found.whole:
+        found.folder.rmdir()
 
 
 @contextmanager

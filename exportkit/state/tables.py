@@ -48,3 +48,13 @@ audit = sa.Table(
     sa.Column("subject", sa.String, nullable=False),
     sa.Column("details", sa.JSON, nullable=False),
 )
+
+
+def old_runs(job: str, before: str, latest: str) -> sa.Select[tuple[str]]:
+    """The ids of a job's runs that began before, but the latest and those that are still open."""
+    return sa.select(runs.c.run_id).where(
+        runs.c.job == job,
+        runs.c.started_at < before,
+        runs.c.folded.is_(True),
+        runs.c.run_id != latest,
+    )
