@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from exportkit.engines.parquet import count_rows, read_batches
@@ -28,6 +29,16 @@ def rejected_rows(folder: Path) -> Iterator[dict[str, Any]]:
 def count_rejected(folder: Path) -> int:
     """How many rows `rejected_rows` has."""
     return sum(count_rows(path) for path, _ in _files(folder))
+
+
+def refused_because(folder: Path) -> Counter[tuple[str | None, str]]:
+    """How many rows the destination refused, by column and reason; a reason may quote a person."""
+    found: Counter[tuple[str | None, str]] = Counter()
+    for path in sorted((folder / "refused").glob("*.parquet")):
+        for batch in read_batches(path, _READ_ROWS):
+            columns = (batch[name].to_pylist() for name in ("column", "reason"))
+            found.update(zip(*columns, strict=True))
+    return found
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:

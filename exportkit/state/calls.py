@@ -164,8 +164,8 @@ class CountedCalls:
 def counted_calls(limits: Limits, user: str = "") -> Callable[[str], Calls]:
     """What answers the count of a key's calls, by the destination's limits.
 
-    `user` is written down beside the count (see `user_of`). Nothing is opened before a count is asked for. It raises JournalError if the account has no
-    home to keep it in.
+    `user` is written down beside the count (see `user_of`). Nothing is opened before a count is
+    asked for. It raises JournalError if the account has no home to keep it in.
     """
 
     def of(key: str) -> CountedCalls:
