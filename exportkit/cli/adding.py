@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from exportkit.cli import completing, report
 from exportkit.cli import connections as shown
-from exportkit.cli import report
 from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import UsageError
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from exportkit.operations.adding import Added
 
 FLAGS = (
-    click.option("--type", help="The destination: see `exportkit plugins`."),
+    click.option(
+        "--type",
+        shell_complete=completing.plugins,
+        help="The destination: see `exportkit plugins`.",
+    ),
     click.option("--display-name", help="What people call it.  [default: the destination's title]"),
     click.option(
         "--use",
