@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from exportkit import (
+    AccessDeniedError,
     Delivery,
+    DestinationError,
     Finding,
     JobError,
     OutcomeUnknownError,
@@ -49,15 +51,24 @@ _LINE = re.compile(r"\bLine (\d+)\s*:?\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 def push(session: Session, batch: Batch, target: Target) -> Delivery:
     """Hand over one import; it is answered under the activity's id."""
-    list_id = str(target.catalogue.details["list_id"])
     rows = batch.data.rename_columns(_wire_names(session, target))
+    try:
+        answer = _handed_over(session, batch, target, rows)
+    except DestinationError as error:
+        if type(error) in (AccessDeniedError, DestinationError):
+            also = "if it speaks of a limit, the account's plan may allow no more contacts"
+            error.hint = f"{error.hint}; {also}" if error.hint else also
+        raise
+    return Delivery(new_receipt("import", answer, len(batch)))
+
+
+def _handed_over(session: Session, batch: Batch, target: Target, rows: pa.RecordBatch) -> Any:
+    list_id = str(target.catalogue.details["list_id"])
     if is_json(target):
         body = payload.json_body(rows, [list_id])
-        answer = session.client.post_body("/activities/contacts_json_import", body)
-    else:
-        path, fields = "/activities/contacts_file_import", {"list_ids": list_id}
-        answer = session.client.upload(path, file_name(batch), payload.csv_body(rows), fields)
-    return Delivery(new_receipt("import", answer, len(batch)))
+        return session.client.post_body("/activities/contacts_json_import", body)
+    path, fields = "/activities/contacts_file_import", {"list_ids": list_id}
+    return session.client.upload(path, file_name(batch), payload.csv_body(rows), fields)
 
 
 def is_json(target: Target) -> bool:

@@ -300,3 +300,14 @@ def test_a_connection_test_names_missing_rights(make_stage: Callable[..., Stage]
     stage.people(person("ann"))
     assert "contacts:write" in stage.type("connection", "test", "box")
     assert stage.code == 4
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_plan_that_allows_no_more_contacts_is_thought_of(stage: Stage, status: int) -> None:
+    stage.box.misbehave(
+        "POST", "/activities/*", status=status, message="Your plan allows 500 contacts."
+    )
+    run = stage.run()
+    assert "Your plan allows 500 contacts." in run["error"]["message"]
+    assert "no more contacts" in run["error"]["hint"]
+    assert run["counts"]["unsettled"] == 3
