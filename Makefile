@@ -28,7 +28,8 @@ lint: $(INSTALLED_DEV) ## ruff and mypy
 	.venv/bin/mypy
 
 bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
-	.venv/bin/python benchmarks/bench.py; first=$$?; .venv/bin/python benchmarks/imports.py && exit $$first
+	@failed=0; for part in bench imports large; do \
+	.venv/bin/python benchmarks/$$part.py || failed=1; done; exit $$failed
 
 clean: ## remove what was installed and generated
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo dist benchmarks/data

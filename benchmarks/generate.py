@@ -129,8 +129,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the benchmarks' profiles.")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--into", type=Path, help="another folder than data/ROWS")
     asked = parser.parse_args()
-    for path in generate(asked.rows, DATA / str(asked.rows), asked.seed):
+    for path in generate(asked.rows, asked.into or DATA / str(asked.rows), asked.seed):
         size = path.stat().st_size
         print(f"{path.name}: {size / 1e6:.0f} MB, {size / asked.rows:.0f} bytes a row")
 
