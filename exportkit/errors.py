@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 EXIT_OK = 0
@@ -127,6 +127,10 @@ class ConfigError(ExportkitError):
     @property
     def complaints(self) -> tuple[Complaint, ...]:
         return self._complaints
+
+    def replace_complaints(self, complaints: Iterable[Complaint]) -> None:
+        """Say it in other words."""
+        self._complaints = tuple(complaints)
 
 
 class JobError(ConfigError):

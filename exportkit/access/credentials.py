@@ -15,8 +15,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from exportkit.access import keyrings, sealing
+from exportkit.config.secrets import is_secret_key
 from exportkit.durable import Draft, synced
 from exportkit.errors import BusyError, JournalError, PermissionDeniedError, PluginError
+from exportkit.redaction import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 Store = Literal["keyring", "file", "encrypted file"]
+_LONG = 16
 LONGEST_HOLD = 300.0
 """Seconds to wait for whoever holds the credentials; a sign-in renews them in one."""
 
@@ -102,6 +105,7 @@ class KeptCredentials:
             )
         if not isinstance(values, dict):
             raise self._damaged()
+        _conceal(values)
         return values
 
     def replace(self, values: Mapping[str, Any], /) -> None:
@@ -220,6 +224,7 @@ class KeptCredentials:
             raise self._damaged() from None
 
     def _text(self, values: Mapping[str, Any]) -> str:
+        _conceal(values)
         try:
             return json.dumps(dict(values), allow_nan=False)
         except (TypeError, ValueError, RecursionError):
@@ -252,6 +257,13 @@ class KeptCredentials:
             hint="the user who runs exportkit has to be able to write there, and the disk needs "
             "room; what was kept before still is",
         )
+
+
+def _conceal(values: Mapping[str, Any]) -> None:
+    """Have no message show them: what is called a secret, and what is as long as one."""
+    for name, value in values.items():
+        if isinstance(value, str) and (is_secret_key(str(name)) or len(value) >= _LONG):
+            conceal(value)
 
 
 def _kind_of_file() -> Store:

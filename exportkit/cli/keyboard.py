@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from exportkit.errors import InterruptedRun, PermissionDeniedError
+from exportkit.redaction import conceal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,12 @@ class Keyboard:
     def __call__(self, question: str, *, secret: bool = False) -> str:
         """Ask; a secret is not shown. Raises InterruptedRun if there is no answer."""
         try:
-            return str(
+            typed = str(
                 click.prompt(question, hide_input=secret, err=True, default="", show_default=False)
             )
+            if secret:
+                conceal(typed)
+            return typed
         except click.Abort:
             pass
         raise InterruptedRun(

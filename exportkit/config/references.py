@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportkit.config.names import nearest
 from exportkit.errors import ConfigError, Location
+from exportkit.redaction import conceal
 
 if TYPE_CHECKING:
     from exportkit.config.documents import Document, Steps
@@ -24,6 +25,8 @@ FORMS = "${env:NAME}, ${file:PATH} or ${keyring:SERVICE/NAME}"
 
 _FORM = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+", re.DOTALL)
 _LONGEST = 100_000
+_PLAIN_URL = re.compile(r"https?://[^\s@?#]*", re.I)
+"""Where something is, without a password in it: people have to read it in messages."""
 
 
 def has_reference(text: str) -> bool:
@@ -58,7 +61,10 @@ def _replace(text: str, document: Document, at: Steps, root: Path | None) -> str
 
     def one(match: re.Match[str]) -> str:
         scheme, _, name = match[1].partition(":")
-        return _READERS[scheme](name, where, root or _workspace_of(document))
+        value = _READERS[scheme](name, where, root or _workspace_of(document))
+        if not _PLAIN_URL.fullmatch(value):
+            conceal(value)
+        return value
 
     return REFERENCE.sub(one, text)
 

@@ -1,16 +1,15 @@
 """Calling into a plugin so that whatever it does stays its own.
 
-The contract's errors pass. Everything else becomes a `PluginError` that names the plugin, the
-kind of failure and the line, but never repeats the failure's text or keeps it as a cause: the
-text of a failure inside a plugin may quote a profile.
+The contract's errors pass, without the people and secrets that they may quote. Everything else
+becomes a `PluginError` that names the plugin, the kind of failure and the line, but never repeats
+the failure's text or keeps it as a cause: the text of a failure inside a plugin may quote a
+profile.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import sys
-import threading
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +24,7 @@ from exportkit.errors import (
     PermissionDeniedError,
     PluginError,
 )
+from exportkit.host.veil import stdout_is_the_hosts, veil_as_raised
 from exportkit.redaction import redact
 
 if TYPE_CHECKING:
@@ -43,38 +43,14 @@ class WrongAnswer(Exception):  # noqa: N818 - a finding about a plugin, turned i
     """What a hook answered is not what the contract asks for. Never carries a profile's value."""
 
 
-class _Redirection:
-    """stdout as stderr while any thread is inside a plugin; the last one out puts it back."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._stdout = sys.stdout
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._inside:
-                self._stdout, sys.stdout = sys.stdout, sys.stderr
-            self._inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if not self._inside:
-                sys.stdout = self._stdout
-
-
-_stdout_is_the_hosts = _Redirection()
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what is printed to stderr and put the working directory back.
+    """Send what is printed to stderr, redacted, and put the working directory back.
 
     stdout is the host's: `--json` prints one document there and nothing else.
     """
     before = _here()
-    with _stdout_is_the_hosts:
+    with stdout_is_the_hosts:
         try:
             yield
         finally:
@@ -95,6 +71,7 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     except PASSED as error:
         # What the plugin caught before it raised this may hold a request, and so a profile.
         error.__cause__ = error.__context__ = None
+        veil_as_raised(error)
         raise
     except WrongAnswer as answer:
         failure = PluginError(f"{plugins[0]}: {hook} {answer}", hint=_authors(plugins[0]))

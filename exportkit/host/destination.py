@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from exportkit.host.columns import (
     tightened,
 )
 from exportkit.host.containment import WrongAnswer, contained
+from exportkit.host.veil import hand_over_batch, hand_over_columns, veiled
 from exportkit.records import (
     Batch,
     Catalogue,
@@ -145,6 +147,7 @@ class Destination:
 
     def measure(self, target: Target, columns: pa.RecordBatch) -> pa.Array:
         """The encoded bytes of each row, as 64-bit integers."""
+        hand_over_columns(columns)
         return self._call(
             "measure",
             lambda answer: answers.sizes(answer, columns.num_rows),
@@ -171,20 +174,33 @@ class Destination:
 
         `batch_of` reads the batch that a receipt stands for.
         """
+
+        def handed_over(receipt: str) -> Batch:
+            batch = batch_of(receipt)
+            hand_over_batch(batch)
+            return batch
+
+        def read(answer: object) -> tuple[Settlement, ...]:
+            return tuple(
+                _veiled(settlement, handed_over)
+                for settlement in answers.settlements(answer, receipts)
+            )
+
         return self._call(
             "settle",
-            lambda answer: answers.settlements(answer, receipts),
+            read,
             session=session,
             receipts=tuple(receipts),
             target=target,
-            batch_of=batch_of,
+            batch_of=handed_over,
         )
 
     def find_delivery(self, session: Any, batch: Batch, target: Target) -> Finding:
         """Was this batch taken, and with which delivery?"""
+        hand_over_batch(batch)
         return self._call(
             "find_delivery",
-            lambda answer: answers.finding(answer, batch, can_settle=self.can("settle")),
+            lambda answer: _found(answers.finding(answer, batch, can_settle=self.can("settle"))),
             session=session,
             batch=batch,
             target=target,
@@ -208,9 +224,12 @@ class Destination:
         return self._call("describe_destination", answers.description)
 
     def _deliver(self, hook: str, session: Any, batch: Batch, target: Target) -> Delivery:
+        hand_over_batch(batch)
         return self._call(
             hook,
-            lambda answer: answers.delivery(answer, batch, can_settle=self.can("settle")),
+            lambda answer: _delivered(
+                answers.delivery(answer, batch, can_settle=self.can("settle"))
+            ),
             session=session,
             batch=batch,
             target=target,
@@ -243,6 +262,20 @@ class Destination:
                     raise
 
         self._placed(lambda: contained(self._chain, "connect", leave))
+
+
+def _delivered(delivery: Delivery) -> Delivery:
+    return replace(delivery, rejections=veiled(delivery.rejections))
+
+
+def _found(finding: Finding) -> Finding:
+    return replace(finding, delivery=_delivered(finding.delivery))
+
+
+def _veiled(settlement: Settlement, batch_of: Callable[[str], Batch]) -> Settlement:
+    if settlement.rejections:
+        batch_of(settlement.receipt)  # their reasons may quote it
+    return replace(settlement, rejections=veiled(settlement.rejections))
 
 
 def _context_manager(answer: object) -> AbstractContextManager[Any]:

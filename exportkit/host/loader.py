@@ -15,6 +15,7 @@ from exportkit.host.containment import contained, quiet
 from exportkit.host.destination import Destination
 from exportkit.host.inspection import SPECS, Defect, inspect_hooks
 from exportkit.host.plugin import BrokenPlugin, Plugin
+from exportkit.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -216,7 +217,7 @@ def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
 def _first_line(error: BaseException) -> str:
     """What went wrong at import: no profile has been read, so the text may be shown."""
     try:
-        return next(iter(str(error).splitlines()), "")
+        return redact(next(iter(str(error).splitlines()), ""))
     except Exception:  # noqa: BLE001 - the exception is the plugin's own class
         return ""
 
