@@ -28,12 +28,13 @@ def metrics(ctx: click.Context, output: Path | None) -> None:
       exportkit metrics
       exportkit metrics -o /var/lib/prometheus/node-exporter/exportkit.prom
     """
-    from exportkit.operations.measuring import measured, write_metrics
+    from exportkit.operations.measuring import write_metrics
 
     workspace = workspace_of(ctx)
     with open_house(workspace) as house:
-        write_metrics(workspace, house)
-        text = write_metrics(workspace, house, output) if output else measured(workspace, house)
+        text = write_metrics(workspace, house)
+        if output:
+            write_metrics(workspace, house, output)
     if output:
         report.show_text(f"wrote {output}")
     else:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from exportkit.state.house import House
     from exportkit.state.usage import KeyUsage
 
-PUBLIC = 0o644
-"""Whatever collects metrics is another user, and nothing in them is personal."""
+PRIVATE, PUBLIC = 0o600, 0o644
+"""In the state folder all is private. Elsewhere another user collects them: nothing is personal."""
 
 
 def measured(workspace: Workspace, house: House) -> str:
@@ -32,8 +32,8 @@ def write_metrics(workspace: Workspace, house: House, to: Path | None = None) ->
 
     Raises UsageError where it cannot be written.
     """
-    text, path = measured(workspace, house), to or house.state.root / FILE_NAME
-    write_page(path, text, PUBLIC)
+    text = measured(workspace, house)
+    write_page(to or house.state.root / FILE_NAME, text, PUBLIC if to else PRIVATE)
     return text
 
 
