@@ -6,6 +6,7 @@ import signal
 import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from exportkit.cli.opening import open_house, workspace_of
 from exportkit.errors import EXIT_BAD_FILES, EXIT_OK, EXIT_ORDER, UsageError, exit_code_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
@@ -65,17 +66,17 @@ def run(ctx: click.Context, /, **options: Any) -> int:
     asked = _Asked(**options)
     asked.check()
     workspace = workspace_of(ctx)
-    host = load_plugins()
+    plugins = cache(load_plugins)
     with (
         open_house(workspace) as house,
         _stop_signals() as stop,
-        _tasks(workspace, host, house, asked) as found,
+        _tasks(workspace, plugins, house, asked) as found,
     ):
-        # One that was named could be read, so its neighbours that cannot are no more than odd.
-        report.show_complaints(found.unreadable)
+        if found.news or not asked.quiet:
+            report.show_complaints(found.unreadable)
         if asked.tells and not found.unreadable:
             report.show_warnings(workspace.warnings)
-        runs = _runs(_Floor(workspace, host, house, asked, stop), found.tasks)
+        runs = _runs(_Floor(workspace, plugins, house, asked, stop), found.tasks)
     return _answer(asked, found, runs)
 
 
@@ -132,7 +133,7 @@ class _Floor:
     """What runs of several jobs share."""
 
     workspace: Workspace
-    host: Host
+    plugins: Callable[[], Host]
     house: House
     asked: _Asked
     stop: threading.Event
@@ -145,15 +146,15 @@ class _Floor:
 
 
 def _tasks(
-    workspace: Workspace, host: Host, house: House, asked: _Asked
+    workspace: Workspace, plugins: Callable[[], Host], house: House, asked: _Asked
 ) -> AbstractContextManager[Tasks]:
     from exportkit.operations import tasks
 
     if asked.due:
-        return tasks.due_tasks(workspace, host, house)
+        return tasks.due_tasks(workspace, plugins, house)
     if asked.all_jobs:
-        return nullcontext(tasks.all_tasks(workspace, host))
-    return nullcontext(tasks.named_tasks(workspace, host, asked.jobs))
+        return nullcontext(tasks.all_tasks(workspace, plugins()))
+    return nullcontext(tasks.named_tasks(workspace, plugins(), asked.jobs))
 
 
 def _runs(floor: _Floor, tasks: Sequence[Task]) -> list[Run]:
@@ -187,7 +188,7 @@ def _each(floor: _Floor, tasks: Sequence[Task]) -> Iterator[tuple[Task, Run]]:
         done = _run_here(floor, task)
         yield task, done
         if task.prepared is not None:
-            notes = conclude(task.prepared, floor.host, floor.house, done)
+            notes = conclude(task.prepared, floor.plugins(), floor.house, done)
             report.show_notes(notes, done.run_id)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportkit.config.cron import times_of
 from exportkit.errors import BusyError, InterruptedRun, JournalError
-from exportkit.state.folder import write_durably
+from exportkit.state.folder import fingerprint, write_durably
 from exportkit.state.locks import SKIPPED, held, holder_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MOST_TRIES = 3
 CLOCK_WAS_WRONG = timedelta(days=1)
 """A mark further in the future than this was written by a clock that was wrong."""
 
-_LOOKED = "looked"
+_LOOKED, _SAID = "looked", "said"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,19 @@ def looked_at(state: StateFolder) -> datetime | None:
         return datetime.fromtimestamp((state.schedules / _LOOKED).stat().st_mtime, UTC)
     except OSError:
         return None
+
+
+def is_news(state: StateFolder, text: str) -> bool:
+    """Whether this was not said the last time that somebody asked; said each minute, it is spam."""
+    file = state.schedules / _SAID
+    digest = fingerprint(text) if text else ""
+    try:
+        before = file.read_text("utf-8")
+    except OSError:
+        before = ""
+    if digest != before:
+        write_durably(file, digest.encode())
+    return bool(digest) and digest != before
 
 
 def _look(state: StateFolder) -> None:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from exportkit.errors import ConfigError, ExportkitError, UsageError
-from exportkit.operations.schedules import Due, active, due_jobs, in_order
+from exportkit.operations.schedules import Due, active, due_jobs, in_order, is_news
 from exportkit.pipeline.prepare import prepare
 from exportkit.pipeline.record import not_begun
 from exportkit.records import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from exportkit.config.job import Job
     from exportkit.config.workspace import Workspace
@@ -42,10 +42,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """The tasks in their order, and files of jobs of which nobody can tell whether they are due."""
+    """The tasks in their order, and files of jobs of which nobody can tell whether they are due.
+
+    `news` is false where the last call for what is due said the same of these files.
+    """
 
     tasks: tuple[Task, ...]
     unreadable: tuple[Complaint, ...] = ()
+    news: bool = True
 
 
 def named_tasks(workspace: Workspace, host: Host, names: Sequence[str]) -> Tasks:
@@ -80,17 +84,21 @@ def all_tasks(workspace: Workspace, host: Host) -> Tasks:
 
 
 @contextmanager
-def due_tasks(workspace: Workspace, host: Host, house: House) -> Iterator[Tasks]:
-    """The jobs that are due now; no other process takes them while the block runs."""
+def due_tasks(workspace: Workspace, plugins: Callable[[], Host], house: House) -> Iterator[Tasks]:
+    """The jobs that are due now; no other process takes them while the block runs.
+
+    Plugins are loaded only if there is one: most minutes nothing is due.
+    """
     listing = workspace.jobs()
     with due_jobs(house.state, listing.items, datetime.now(UTC)) as found:
         tasks = [
-            _task(workspace, host, each.job, each)
+            _task(workspace, plugins(), each.job, each)
             if isinstance(each, Due) and each.error is None
             else Task(each.job, error=each.error, due=each if isinstance(each, Due) else None)
             for each in found
         ]
-        yield Tasks(tuple(tasks), listing.complaints)
+        news = is_news(house.state, "\n".join(map(str, listing.complaints)))
+        yield Tasks(tuple(tasks), listing.complaints, news)
 
 
 def refused(task: Task, house: House, error: ExportkitError) -> Run:
