@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from exportkit.access.audit import note
-from exportkit.config.secrets import is_secret_key
+from exportkit.config.secrets import is_secret
 from exportkit.errors import PermissionDeniedError
 from exportkit.state.folder import fingerprint
 
@@ -86,14 +86,9 @@ def account_of(ready: Connection, description: Description) -> dict[str, str]:
     digests = {
         f"options.{name}": fingerprint([ready.name, name, value])[:_DIGITS]
         for name, value in ready.options.items()
-        if not _is_secret(name, schema.get(name)) and not _is_default(value, schema.get(name))
+        if not is_secret(name, schema.get(name)) and not _is_default(value, schema.get(name))
     }
     return {"type": ready.type, **digests}
-
-
-def _is_secret(name: str, schema: Any) -> bool:
-    marks: Mapping[str, Any] = schema if isinstance(schema, dict) else {}
-    return bool(marks.get("writeOnly") or marks.get("x-secret") or is_secret_key(name))
 
 
 def _is_default(value: object, schema: Any) -> bool:

@@ -75,7 +75,8 @@ def _list_in_short(connections: Sequence[ConnectionFile], as_json: bool) -> None
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
     """Show all that is known of a connection NAME without asking the destination."""
     from exportkit.access.roles import standing_in
-    from exportkit.operations.connections import facts_of
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations.connections import facts_of, secret_options
 
     workspace = workspace_of(ctx)
     found = workspace.connection(name)
@@ -87,7 +88,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
         return
     with open_house(workspace) as house:
         facts = facts_of(workspace, house, found).as_dict()
-    facts["options"] = shown.options_of(found)
+    facts["options"] = shown.options_of(found, secret_options(load_plugins(), found.type))
     if as_json:
         report.show_json(facts)
     else:

@@ -11,7 +11,7 @@ from exportkit.config.references import has_reference
 from exportkit.config.secrets import is_sensitive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from exportkit.config.connection import ConnectionFile
 
@@ -25,14 +25,20 @@ STORES = {
 """Where credentials are, in words."""
 
 
-def options_of(connection: ConnectionFile) -> dict[str, Any]:
-    """The options as they are written, references unresolved; what may be secret is left out."""
-    return {name: _option(name, value) for name, value in connection.options.items()}
+def options_of(connection: ConnectionFile, secret: Collection[str]) -> dict[str, Any]:
+    """The options as they are written, references unresolved; what may be secret is left out.
+
+    `secret` are those of which the plugin says so.
+    """
+    return {
+        name: _option(name, value, hidden=name in secret)
+        for name, value in connection.options.items()
+    }
 
 
-def _option(name: str, value: object) -> object:
+def _option(name: str, value: object, *, hidden: bool) -> object:
     written = isinstance(value, str) and has_reference(value)
-    return "…" if is_sensitive(("options", name)) and not written else value
+    return "…" if (hidden or is_sensitive(("options", name))) and not written else value
 
 
 def in_short(connection: ConnectionFile) -> dict[str, str]:

@@ -54,6 +54,12 @@ def is_secret_key(key: str) -> bool:
     return _SECRET_ENDING.search(words) is not None
 
 
+def is_secret(name: str, option: object) -> bool:
+    """Whether a plugin's option, by its name or its schema, is to be written as a reference."""
+    marks = option if isinstance(option, Mapping) else {}
+    return bool(marks.get("writeOnly") or marks.get("x-secret") or is_secret_key(name))
+
+
 def is_sensitive(path: Steps) -> bool:
     """Whether values at this path should not be quoted, to be on the safe side."""
     if path and path[0] == "notify" and path[-1] == "to":  # addresses often contain tokens

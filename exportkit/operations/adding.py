@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from exportkit.access.audit import note
+from exportkit.config.secrets import is_secret
 from exportkit.config.workspace import open_workspace
 from exportkit.errors import UsageError
 from exportkit.operations import newfile
@@ -123,7 +124,7 @@ def _described(wishes: Wishes, description: Description, guest: Guest) -> Wishes
     for name in newfile.missing(schema, options):
         option = schema.get("properties", {}).get(name, {})
         said = str(option.get("description", "")).rstrip(".")
-        default = newfile.reference(name) if newfile.is_secret(name, option) else ""
+        default = newfile.reference(name) if is_secret(name, option) else ""
         if value := guest.answer(f"{name}: {said}" if said else name, default):
             newfile.check_option(schema, name, value)
             options[name] = value

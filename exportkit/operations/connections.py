@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.access.audit import note
 from exportkit.access.credentials import KeptCredentials
 from exportkit.config.editing import remove_key
+from exportkit.config.secrets import is_secret
 from exportkit.errors import Complaint, ConfigError, ExportkitError, UsageError
 from exportkit.pipeline.prepare import check_connection, prepare, resolved
 
@@ -92,6 +93,16 @@ def facts_of(workspace: Workspace, house: House, connection: ConnectionFile) -> 
     kept = KeptCredentials(house.state.credentials, connection.name)
     jobs = tuple(job for job in workspace.jobs().items if job.connection == connection.name)
     return ConnectionFacts(connection, created, _store(kept), jobs)
+
+
+def secret_options(host: Host, type: str) -> list[str]:  # noqa: A002 - the word of the contract
+    """The options that a destination calls secret; none if it is not installed."""
+    try:
+        schema = host.destination(type).describe().connection_options
+    except ExportkitError:
+        return []
+    options = schema.get("properties", {})
+    return [name for name, option in options.items() if is_secret(name, option)]
 
 
 def examine(workspace: Workspace, host: Host, house: House, name: str) -> Examination:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.editing import scalar
 from exportkit.config.names import nearest_hint
 from exportkit.config.references import has_reference
-from exportkit.config.secrets import is_secret_key
+from exportkit.config.secrets import is_secret
 from exportkit.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ def check_option(schema: Mapping[str, Any], name: str, value: str) -> None:
             hint=f"say where it is to be found instead: {reference(name)}, ${{file:PATH}} or "
             "${keyring:SERVICE/NAME}",
         )
-
-
-def is_secret(name: str, option: Mapping[str, Any]) -> bool:
-    """Whether an option is to be written as a reference."""
-    return bool(option.get("writeOnly") or option.get("x-secret") or is_secret_key(name))
 
 
 def reference(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.access.audit import note
 from exportkit.errors import ExportkitError
 from exportkit.records import Counts, Failure, Run, RunStatus
-from exportkit.redaction import describe
+from exportkit.redaction import describe, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,7 +88,8 @@ class Record:
         try:
             yield
         except ExportkitError as error:
-            self._failure = Failure(error.kind, error.placed, error.hint)
+            hint = without_secrets(error.hint) if error.hint else None
+            self._failure = Failure(error.kind, without_secrets(error.placed), hint)
         except Exception as error:  # noqa: BLE001 - the run fails, the host does not
             self._failure = Failure(
                 "internal",
