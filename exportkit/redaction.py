@@ -84,8 +84,14 @@ def hand_over(values: Callable[[], Iterable[str]]) -> None:
 
 
 def forget_people() -> None:
-    """Forget whose data plugins were given."""
+    """Forget whose data plugins were given: another session begins."""
     _people.clear()
+
+
+def forget_everything() -> None:
+    """Forget secrets as well: for a process that stands for several, as in tests."""
+    forget_people()
+    _secrets.clear()
 
 
 _SHORT = 4

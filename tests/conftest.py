@@ -11,9 +11,17 @@ from exportkit.engines.desk import Desk, open_desk
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.jail import close_jail, open_connection
 from exportkit.errors import SourceError
+from exportkit.redaction import forget_everything
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _a_process_of_its_own() -> Iterator[None]:
+    """No test takes the secrets and people of another out of its texts."""
+    yield
+    forget_everything()
 
 
 @pytest.fixture(scope="module")

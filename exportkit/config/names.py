@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SIMILAR = 65.0
 _BEGUN = 3
 _SHOWN = 20
-_LONG_NUMBER = re.compile(r"[0-9](?:[ ().-]{0,2}[0-9]){6,}")
+_PERSONAL = re.compile(r"\w@\w|[0-9](?:[ ().-]{0,2}[0-9]){6,}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -34,7 +34,7 @@ def _begun(name: str, choices: list[str]) -> str | None:
 def nearest_hint(name: str, known: Iterable[str]) -> str:
     """What to do about a wrong name: `did you mean 'email'?`, or `there are: a, b, c`."""
     choices = list(known)
-    if any("@" in choice or _LONG_NUMBER.search(choice) for choice in choices):
+    if any(_PERSONAL.search(choice) for choice in choices):
         return "the names there look like people's own data: is the header line missing?"
     guess = nearest(name, choices)
     if guess is not None:

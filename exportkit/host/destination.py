@@ -35,6 +35,7 @@ from exportkit.records import (
     Settlement,
     Target,
 )
+from exportkit.redaction import forget_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -90,6 +91,7 @@ class Destination:
         What the block raises is raised on, whatever the plugin makes of it; a session that cannot
         be closed fails the block only if nothing else did.
         """
+        forget_people()
         manager = self._call("connect", _context_manager, connection=connection)
         session = contained(self._chain, "connect", manager.__enter__)
         try:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from exportkit.records import Batch, Rejection
 
+_MANY = 20
+"""What so many rows have in common, such as a constant of the job, tells nobody from another."""
+
 
 def veil(error: ExportkitError, take_out: Callable[[str], str] = redact) -> None:
     """Take what is personal or secret out of an error, in place."""
@@ -64,7 +67,9 @@ def _texts(columns: pa.RecordBatch, keys: pa.Array | None = None) -> Iterator[st
     import pyarrow.compute as pc
 
     for column in (*columns.columns, *([] if keys is None else [keys])):
-        yield from (str(value) for value in pc.unique(column).to_pylist() if value is not None)
+        values = pc.unique(column).to_pylist()
+        if len(values) > 1 or len(column) < _MANY:
+            yield from (str(value) for value in values if value is not None)
 
 
 def _is_ours(error: BaseException) -> bool:

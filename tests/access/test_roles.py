@@ -183,7 +183,7 @@ def test_every_command_has_a_role_that_was_thought_about() -> None:
         else [str(group and group.name)]
         for group in groups
     )
-    without_workspace = {"init", "schema", "plugins show", "plugins new"}
+    without_workspace = {"init", "schema", "completion", "plugins show", "plugins new"}
     admins = {
         *(f"connection {name}" for name in ("add", "authorize", "test", "detach", "remove")),
         "audit",
