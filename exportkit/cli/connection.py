@@ -37,6 +37,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     """Show each connection: type, consent, who may use it, the jobs over it.
 
     Contributors see the display name and the type alone.
+
+    \b
+    Examples:
+      exportkit connection list
     """
     from exportkit.access.roles import standing_in
     from exportkit.operations.connections import facts_of
@@ -73,7 +77,12 @@ def _list_in_short(connections: Sequence[ConnectionFile], as_json: bool) -> None
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def show(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Show all that is known of a connection NAME without asking the destination."""
+    """Show all that is known of a connection NAME without asking the destination.
+
+    \b
+    Examples:
+      exportkit connection show marketing
+    """
     from exportkit.access.roles import standing_in
     from exportkit.host.loader import load_plugins
     from exportkit.operations.connections import facts_of, secret_options
@@ -100,7 +109,12 @@ def show(ctx: click.Context, name: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def test(ctx: click.Context, name: str, as_json: bool) -> int:
-    """Connect, and look at the target of every job over connection NAME. Nothing is sent."""
+    """Connect, and look at the target of every job over connection NAME. Nothing is sent.
+
+    \b
+    Examples:
+      exportkit connection test marketing
+    """
     from exportkit.host.loader import load_plugins
     from exportkit.operations.connections import examine
 
@@ -170,7 +184,12 @@ def authorize(
 )
 @click.pass_context
 def detach(ctx: click.Context, name: str, job: str) -> None:
-    """Take connection NAME out of a job's file: the job is kept, and inactive."""
+    """Take connection NAME out of a job's file: the job is kept, and inactive.
+
+    \b
+    Examples:
+      exportkit connection detach marketing --job vip-newsletter
+    """
     from exportkit.operations.connections import detach as detach_job
 
     workspace = workspace_of(ctx)
@@ -190,6 +209,10 @@ def remove(ctx: click.Context, name: str, unrevoked: bool) -> None:
     """Remove connection NAME: sign out, forget its credentials, delete its file.
 
     Refused while jobs use it. What was audited stays.
+
+    \b
+    Examples:
+      exportkit connection remove marketing
     """
     from exportkit.host.loader import load_plugins
     from exportkit.operations.connections import remove as remove_connection

@@ -41,7 +41,12 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
 @click.argument("type_", metavar="TYPE", shell_complete=completing.plugins)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def show(type_: str, as_json: bool) -> None:
-    """Show a destination's options, fields, modes and limits."""
+    """Show a destination's options, fields, modes and limits.
+
+    \b
+    Examples:
+      exportkit plugins show csv
+    """
     from exportkit.host.loader import load_plugins
 
     document = _described(load_plugins().destination(type_))

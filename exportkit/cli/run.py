@@ -176,20 +176,24 @@ def _runs(floor: _Floor, tasks: Sequence[Task]) -> list[Run]:
 def _each(floor: _Floor, tasks: Sequence[Task]) -> Iterator[tuple[Task, Run]]:
     from exportkit.operations.concluding import conclude
 
-    if floor.asked.parallel > 1 and len(tasks) > 1:
-        from exportkit.operations.processes import run_in_processes
-
-        # Each process tells those who want to know of its run.
-        yield from run_in_processes(
-            tasks, floor.asked.parallel, floor.arguments, floor.house, floor.stop.is_set
-        )
-        return
-    for task in tasks:
-        done = _run_here(floor, task)
+    apart = floor.asked.parallel > 1 and len(tasks) > 1
+    for task, done in _apart(floor, tasks) if apart else _one_by_one(floor, tasks):
         yield task, done
-        if task.prepared is not None:
-            notes = conclude(task.prepared, floor.plugins(), floor.house, done)
+        # A process tells of its run itself. Of one that could not begin somebody wants to know too.
+        if not apart or task.prepared is None:
+            notes = conclude(floor.workspace, task.job, floor.plugins(), floor.house, done)
             report.show_notes(notes, done.run_id)
+
+
+def _apart(floor: _Floor, tasks: Sequence[Task]) -> Iterator[tuple[Task, Run]]:
+    from exportkit.operations.processes import run_in_processes
+
+    most, stopped = floor.asked.parallel, floor.stop.is_set
+    return run_in_processes(tasks, most, floor.arguments, floor.house, stopped)
+
+
+def _one_by_one(floor: _Floor, tasks: Sequence[Task]) -> Iterator[tuple[Task, Run]]:
+    return ((task, _run_here(floor, task)) for task in tasks)
 
 
 def _run_here(floor: _Floor, task: Task) -> Run:

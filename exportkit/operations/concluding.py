@@ -8,23 +8,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exportkit.errors import ExportkitError
+from exportkit.redaction import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from exportkit.config.job import Job
+    from exportkit.config.workspace import Workspace
     from exportkit.host.loader import Host
-    from exportkit.pipeline.prepare import Prepared
     from exportkit.records import Run
     from exportkit.state.house import House
 
 
-def conclude(prepared: Prepared, host: Host, house: House, done: Run) -> tuple[str, ...]:
+def conclude(
+    workspace: Workspace, job: Job, host: Host, house: House, done: Run
+) -> tuple[str, ...]:
     """Tell everybody who wants to know that a run has ended; answers a line for each failure."""
     steps: tuple[Callable[[], Sequence[str]], ...] = (
         lambda: host.run_finished(done),
-        lambda: _metrics(prepared, house),
-        lambda: _notices(prepared, house, done),
-        lambda: _span(prepared, done),
+        lambda: _metrics(workspace, house),
+        lambda: _notices(workspace, job, house, done),
+        lambda: _span(job, done),
     )
     return tuple(line for step in steps for line in _harmless(step))
 
@@ -34,27 +38,29 @@ def _harmless(step: Callable[[], Sequence[str]]) -> Sequence[str]:
         return step()
     except ExportkitError as error:
         return [f"warning: {complaint}" for complaint in error.complaints]
+    except Exception as error:  # noqa: BLE001 - the run is over, and nothing here undoes that
+        return [f"warning: exportkit has a defect: {describe(error)}"]
 
 
-def _metrics(prepared: Prepared, house: House) -> Sequence[str]:
+def _metrics(workspace: Workspace, house: House) -> Sequence[str]:
     from exportkit.operations.measuring import write_metrics
 
-    write_metrics(prepared.workspace, house)
+    write_metrics(workspace, house)
     return ()
 
 
-def _notices(prepared: Prepared, house: House, done: Run) -> Sequence[str]:
-    own, everybodys = prepared.job.notify, prepared.workspace.notify
+def _notices(workspace: Workspace, job: Job, house: House, done: Run) -> Sequence[str]:
+    own, everybodys = job.notify, workspace.notify
     entries = everybodys if own is None else own
     if not entries:
         return ()
     from exportkit.operations.notifying import notify
 
-    told = notify(house.journal, entries, done, prepared.workspace.root)
+    told = notify(house.journal, entries, done, workspace.root)
     return [f"warning: {line}" for line in told]
 
 
-def _span(prepared: Prepared, done: Run) -> Sequence[str]:
+def _span(job: Job, done: Run) -> Sequence[str]:
     from exportkit.operations.tracing import trace
 
-    return [f"warning: {line}" for line in trace(done, prepared.connection.name)]
+    return [f"warning: {line}" for line in trace(done, job.connection or "")]

@@ -11,19 +11,31 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
-from exportkit.cli import COMMANDS
+from exportkit.cli import COMMANDS, cli
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cli.conftest import Command
 
 EXPORTKIT = str(Path(sys.executable).parent / "exportkit")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command: str, exportkit: Command) -> None:
-    said = exportkit(command, "--help")
+def every_command() -> Iterator[list[str]]:
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        yield [name]
+        if isinstance(command, click.Group):
+            yield from ([name, below] for below in command.list_commands(context))
+
+
+@pytest.mark.parametrize("command", list(every_command()), ids=" ".join)
+def test_every_command_has_help_with_examples(command: list[str], exportkit: Command) -> None:
+    said = exportkit(*command, "--help")
     assert said.code == 0
     assert "Examples:" in said.out
 
