@@ -81,7 +81,6 @@ def test_the_map_that_is_shown_delivers(tmp_path: Path) -> None:
 
 
 NOT_YET = {
-    "`roles` and `use` restrict nobody": r"\.roles\b",
     "put the times in crontab": r'"--due"|\.timezone\b',
 }
 
