@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from exportkit import hookspecs
+from exportkit import __version__, hookspecs
 from exportkit.cli import COMMANDS, cli
 
 if TYPE_CHECKING:
@@ -35,6 +36,29 @@ def commands() -> str:
                 assert inner is not None
                 parts.append(_help(inner, f"exportkit {name} {below}"))
     return "\n".join(parts)
+
+
+def man() -> str:
+    """The same as a manual page, in the macros of man(7)."""
+    one_line = (cli.help or "").splitlines()[0].rstrip(".")
+    parts = [
+        f'.TH EXPORTKIT 1 "" "exportkit {__version__}" "User Commands"',
+        f".SH NAME\nexportkit \\- {_roff(one_line)}",
+        ".SH SYNOPSIS\n.B exportkit\n[OPTIONS] COMMAND [ARGS]...",
+        ".SH DESCRIPTION",
+    ]
+    for section in re.split(r"^## ", commands(), flags=re.MULTILINE)[1:]:
+        title, text = section.split("\n", 1)
+        body = text.replace("```text\n", "").replace("```", "").strip("\n")
+        parts.append(f".SS {_roff(title)}\n.nf\n{_roff(body)}\n.fi")
+    return "\n".join(parts) + "\n"
+
+
+def _roff(text: str) -> str:
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\n".join(
+        f"\\&{line}" if line[:1] in (".", "'") else line for line in escaped.splitlines()
+    )
 
 
 def _help(command: click.Command, name: str) -> str:
@@ -117,11 +141,14 @@ def hooks() -> str:
     return "\n".join(parts)
 
 
+WHOLE = {"exportkit.1": man}
 PAGES = {"commands.md": commands, "files.md": files, "plugins.md": hooks}
 
 
 def page(name: str) -> str:
     """The page as it should be: what is written by hand stays, what is generated is new."""
+    if name in WHOLE:
+        return WHOLE[name]()
     text = (DOCS / name).read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -129,5 +156,5 @@ def page(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for page_name in PAGES:
+    for page_name in (*PAGES, *WHOLE):
         (DOCS / page_name).write_text(page(page_name), encoding="utf-8")

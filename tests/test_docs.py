@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,20 @@ LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 
 
-@pytest.mark.parametrize("name", GENERATE["PAGES"])
+@pytest.mark.parametrize("name", [*GENERATE["PAGES"], *GENERATE["WHOLE"]])
 def test_a_generated_page_is_fresh(name: str) -> None:
     fresh = GENERATE["page"](name)
     assert (DOCS / name).read_text(encoding="utf-8") == fresh, "run: python docs/generate.py"
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="there is no groff here")
+def test_the_manual_page_is_one() -> None:
+    command = ["groff", "-man", "-ww", "-K", "utf-8", "-T", "utf8", str(DOCS / "exportkit.1")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+    assert "exportkit - Send segments" in plain
+    assert "exportkit run --all --parallel 4 --json" in plain
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -78,17 +89,3 @@ def test_the_map_that_is_shown_delivers(tmp_path: Path) -> None:
     assert (tmp_path / "letter.csv").read_text(encoding="utf-8").splitlines()[1] == (
         '"jane@example.com","Jane","jane Doe","1990-01-02","none","exportkit"'
     )
-
-
-NOT_YET = {
-    "put the times in crontab": r'"--due"|\.timezone\b',
-}
-
-
-@pytest.mark.parametrize("said", NOT_YET)
-def test_what_is_said_to_be_missing_is_missing(said: str) -> None:
-    """When one of these is built, its sentence goes, and its line here with it."""
-    assert any(said in " ".join(page.read_text("utf-8").split()) for page in PAGES)
-    code = [path for path in (ROOT / "exportkit").rglob("*.py") if path.parent.name != "config"]
-    used = [path for path in code if re.search(NOT_YET[said], path.read_text("utf-8"))]
-    assert used == [], "it is there: say so in docs/, README.md and CHANGELOG.md"
