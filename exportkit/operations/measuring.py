@@ -40,6 +40,9 @@ def write_metrics(workspace: Workspace, house: House, to: Path | None = None) ->
 def write_page(path: Path, text: str, mode: int) -> None:
     """Replace a file by this text, whole or not at all. Raises UsageError where that cannot be."""
     try:
+        path = path.resolve()  # a link stays, and what it leads to is replaced
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{path} is no file", hint="name one; it may be a new one")
         with Draft(path, mode) as draft:
             draft.file.write(text.encode("utf-8", "replace"))
             draft.commit()
@@ -54,5 +57,5 @@ def usage_here(workspace: Workspace) -> list[KeyUsage]:
     """The calls of the workspace's connections; none where the machine has no place to count."""
     try:
         return usage_of(workspace.root)
-    except ExportkitError:
+    except (ExportkitError, OSError):
         return []

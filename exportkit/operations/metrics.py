@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from exportkit.operations.notices import GOOD
+from exportkit.operations.notices import GOOD, is_skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from exportkit.state.usage import KeyUsage
 
 FILE_NAME = "metrics.prom"
+SKIPS = 20
+"""So many runs that found another one on are looked past; they are no result of a job."""
 STATUSES = ("succeeded", "partial", "failed", "blocked", "interrupted", "deferred")
 
 
@@ -53,20 +55,33 @@ def job_states(journal: Journal, jobs: Iterable[str]) -> list[JobState]:
     return [
         JobState(
             job,
-            next(iter(journal.runs(job, limit=1, statuses=STATUSES)), None),
+            next((run for run in _ended(journal, job) if not is_skip(run.run)), None),
             next(iter(journal.runs(job, limit=1, statuses=GOOD)), None),
         )
         for job in jobs
     ]
 
 
+def _ended(journal: Journal, job: str) -> list[JournaledRun]:
+    return journal.runs(job, limit=SKIPS, statuses=STATUSES)
+
+
 def gauges_of(
     states: Sequence[JobState], usage: Sequence[KeyUsage], now: datetime
 ) -> tuple[Gauge, ...]:
     """Everything there is to measure, in the order of the file."""
+    written = Gauge(
+        "exportkit_metrics_written_timestamp_seconds",
+        "When these metrics were written.",
+        [Sample({}, int(now.timestamp()))],
+    )
+    today = f"{now.astimezone(UTC):%Y-%m-%d}"
+    return (*_of_jobs(states), *_of_calls(usage, today), written)
+
+
+def _of_jobs(states: Sequence[JobState]) -> tuple[Gauge, ...]:
     ended = [(state.job, state.last) for state in states if state.last is not None]
     good = [(state.job, state.good) for state in states if state.good is not None]
-    today = f"{now.astimezone(UTC):%Y-%m-%d}"
     return (
         Gauge(
             "exportkit_job_last_run_status",
@@ -101,6 +116,12 @@ def gauges_of(
                 for name, number in run.counts.as_dict().items()
             ],
         ),
+    )
+
+
+def _of_calls(usage: Sequence[KeyUsage], today: str) -> tuple[Gauge, ...]:
+    limits = [(key, key.per_day) for key in usage if key.per_day is not None]
+    return (
         Gauge(
             "exportkit_calls_today",
             "Calls under the API key of these connections since midnight UTC.",
@@ -109,12 +130,7 @@ def gauges_of(
         Gauge(
             "exportkit_calls_per_day_limit",
             "Calls a day that the destination allows under the API key of these connections.",
-            [Sample(_label(key), key.per_day) for key in usage if key.per_day is not None],
-        ),
-        Gauge(
-            "exportkit_metrics_written_timestamp_seconds",
-            "When these metrics were written.",
-            [Sample({}, int(now.timestamp()))],
+            [Sample(_label(key), limit) for key, limit in limits],
         ),
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.cron import times_of
 from exportkit.operations.connections import facts_of
 from exportkit.operations.measuring import usage_here
+from exportkit.operations.notices import is_skip
 from exportkit.pipeline.rejections import refused_because
 from exportkit.redaction import redact
 from exportkit.state.locks import holder_of
@@ -104,7 +105,7 @@ def _view(house: House, job: Job, now: datetime) -> JobView:
     running = holder_of(house.state.locks / f"{job.name}.lock")
     latest = house.journal.runs(job.name, limit=2 * RUNS_SHOWN)
     over = [run for run in latest if run.finished_at or running is None]
-    results = tuple(reversed([run for run in over if not is_skip(run)][:RUNS_SHOWN]))
+    results = tuple(reversed([run for run in over if not is_skip(run.run)][:RUNS_SHOWN]))
     times = times_of(job.schedule, job.timezone) if job.connection else None
     due = times.latest(now - GRACE) if times and results and running is None else None
     began = max((run.started_at for run in latest), default=None)
@@ -116,11 +117,6 @@ def _view(house: House, job: Job, now: datetime) -> JobView:
         times.after(now) if times else None,
         due if due and began and began < due else None,
     )
-
-
-def is_skip(run: JournaledRun) -> bool:
-    """Whether nothing was begun because another run of the job was on: no result of the job."""
-    return run.error is not None and run.error.kind == "busy" and not run.counts.selected
 
 
 def _reasons(house: House, run: JournaledRun) -> tuple[Reason, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -9,8 +10,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.operations.conftest import listening
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pytest
 
     from tests.cli.conftest import Command
@@ -51,7 +50,16 @@ def test_a_report_that_cannot_be_written(exportkit: Command, workspace: Path) ->
     assert "cannot be written" in said.err
     said = exportkit("report", "-o", "data")
     assert said.code == 2
-    assert "data cannot be written" in said.err
+    assert "data is no file" in said.err
+    assert exportkit("report", "-o", "/dev/null").code == 2
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_link_to_the_report_stays(exportkit: Command, workspace: Path) -> None:
+    (workspace / "page.html").symlink_to("pages/today.html")
+    assert exportkit("report", "-o", "page.html").code == 0
+    assert (workspace / "page.html").is_symlink()
+    assert (workspace / "pages" / "today.html").read_text().startswith("<!doctype html>")
 
 
 def test_each_run_leaves_its_metrics(exportkit: Command, workspace: Path) -> None:
@@ -81,7 +89,7 @@ def test_metrics_that_cannot_be_written_fail_no_run(exportkit: Command, workspac
     said = exportkit("run", JOB, "--json")
     assert said.code == 0
     assert said.json["runs"][0]["status"] == "partial"
-    assert f"warning: {file} cannot be written" in said.err
+    assert f"warning: {file} is no file" in said.err
 
 
 def test_a_run_that_failed_tells_and_the_next_one_too(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def remember(journal: Journal, done: Run, run_id: str, started_at: datetime = MORNING) -> None:
-    from dataclasses import replace
-
     journal.begin_run(run_id, done.job, started_at)
     end = started_at + (done.finished_at - done.started_at)
     journal.end_run(replace(done, run_id=run_id, started_at=started_at, finished_at=end))
@@ -68,6 +67,12 @@ def test_what_is_on_right_now_does_not_count(journal: Journal) -> None:
     journal.begin_run("two", "vip", MORNING)
     found = written(journal, ["vip"])
     assert found["exportkit_job_last_run_status"]["vip", "succeeded"] == 1
+
+
+def test_one_that_found_another_is_no_result(journal: Journal) -> None:
+    remember(journal, a_run("failed", "job"), "one")
+    remember(journal, a_run("deferred", "busy"), "two")
+    assert written(journal, ["vip"])["exportkit_job_last_run_status"]["vip", "failed"] == 1
 
 
 def test_before_the_first_run(journal: Journal) -> None:
