@@ -89,8 +89,11 @@ KINDS = ("workspace", "source", "connection", "job")
 
 
 def test_the_host_brings_nothing_of_the_tests(wheels: dict[str, zipfile.ZipFile]) -> None:
-    tops = {name.split("/")[0] for name in wheels["exportkit"].namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"exportkit"}
+    names = wheels["exportkit"].namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {"exportkit"}
+    shared = [name.partition(".data/")[2] for name in names if ".data/" in name]
+    assert shared == ["data/share/man/man1/exportkit.1"]
 
 
 def test_the_csv_plugin_is_one_module(wheels: dict[str, zipfile.ZipFile]) -> None:

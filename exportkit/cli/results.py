@@ -84,7 +84,7 @@ def show_cleaned(done: Sequence[Cleaned], kept: Sequence[str], size: int, *, dry
                 each.job,
                 f"{each.files:,} files ({shown_size(each.bytes)}) of runs",
                 f"{each.journal_rows:,} runs in the journal",
-                f"{len(each.snapshots)} snapshots" if each.snapshots else "",
+                f"snapshots: {len(each.snapshots)}" if each.snapshots else "",
             )
             for each in done
         ]

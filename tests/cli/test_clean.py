@@ -64,7 +64,7 @@ def test_a_job_that_is_gone_is_forgotten_only_when_asked(
     assert f"job '{JOB}' is gone; what it delivered is remembered: --gone forgets it" in said.out
     assert any(name.startswith("snapshots") for name in files(workspace))
     planned = exportkit("clean", "--gone", "--dry-run")
-    assert "1 snapshots" in planned.out
+    assert "snapshots: 1" in planned.out
     assert "would be removed; nothing was" in planned.out
     assert any(name.startswith("snapshots") for name in files(workspace))
     assert "removed" in exportkit("clean", "--gone").out
