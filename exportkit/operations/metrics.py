@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from exportkit.operations.notices import GOOD, is_skip
+from exportkit.operations.notices import GOOD
+from exportkit.operations.schedules import is_skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

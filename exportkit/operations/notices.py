@@ -27,11 +27,6 @@ class Notice:
     tone: Literal["failure", "warning", "success", "info"]
 
 
-def is_skip(run: Run) -> bool:
-    """Whether nothing was begun because another run of the job was on: no result of the job."""
-    return run.error is not None and run.error.kind == "busy" and not run.counts.selected
-
-
 def occasions_of(done: Run, before: str | None) -> frozenset[Occasion]:
     """What a run is an occasion of. `before` is the status of the last run that was good or bad."""
     found: set[Occasion] = {"always"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.cron import times_of
 from exportkit.operations.connections import facts_of
 from exportkit.operations.measuring import usage_here
-from exportkit.operations.notices import is_skip
+from exportkit.operations.schedules import is_skip
 from exportkit.pipeline.rejections import refused_because
 from exportkit.redaction import redact
 from exportkit.state.locks import holder_of

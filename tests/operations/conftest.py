@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from exportkit.records import Counts, Failure, Run
+from exportkit.state.locks import SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,12 @@ def a_run(status: str = "succeeded", kind: str | None = None, **counts: int) -> 
     failure = Failure(kind, "the list is gone", "name another list") if kind else None
     end = MORNING + timedelta(seconds=12)
     return Run("20261124T060000-vip-0a1b2c", "vip", status, MORNING, end, Counts(**counts), failure)
+
+
+def skipped() -> Run:
+    """A run that found another one on, so that nothing was begun."""
+    message = f"{SKIPPED}job 'vip' is running since 06:00 as pid 4121"
+    return replace(a_run("deferred", "busy"), error=Failure("busy", message, "try again later"))
 
 
 @dataclass

@@ -13,7 +13,7 @@ from exportkit.operations.overview import overview_of
 from exportkit.records import Failure, Run
 from exportkit.state.locks import held
 from exportkit.state.usage import KeyUsage
-from tests.operations.conftest import a_run
+from tests.operations.conftest import a_run, skipped
 from tests.operations.showcase import NOW, Showcase, with_past
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_one_that_is_on_is_not_over(shop: Showcase) -> None:
 
 
 def test_one_that_found_another_is_no_result(shop: Showcase) -> None:
-    past(shop, good(), a_run("deferred", "busy"))
+    past(shop, good(), skipped())
     assert matters(shop) == ()
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from exportkit.operations.metrics import STATUSES, gauges_of, job_states, text_of
 from exportkit.state.journal import Journal, open_journal
 from exportkit.state.usage import KeyUsage
-from tests.operations.conftest import MORNING, a_run
+from tests.operations.conftest import MORNING, a_run, skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_what_is_on_right_now_does_not_count(journal: Journal) -> None:
 
 def test_one_that_found_another_is_no_result(journal: Journal) -> None:
     remember(journal, a_run("failed", "job"), "one")
-    remember(journal, a_run("deferred", "busy"), "two")
+    remember(journal, skipped(), "two")
     assert written(journal, ["vip"])["exportkit_job_last_run_status"]["vip", "failed"] == 1
 
 
