@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stderr
 from typing import TYPE_CHECKING
 
 import click
@@ -25,13 +26,18 @@ class Keyboard:
         self.browser = browser
         self.agreed = agreed
         self.asks = not silent and sys.stdin.isatty()
+        # While a plugin runs, stderr takes codes and tokens out; but these are meant for eyes.
+        self._terminal = sys.stderr
 
     def __call__(self, question: str, *, secret: bool = False) -> str:
         """Ask; a secret is not shown. Raises InterruptedRun if there is no answer."""
         try:
-            typed = str(
-                click.prompt(question, hide_input=secret, err=True, default="", show_default=False)
-            )
+            with redirect_stderr(self._terminal):
+                typed = str(
+                    click.prompt(
+                        question, hide_input=secret, err=True, default="", show_default=False
+                    )
+                )
             if secret:
                 conceal(typed)
             return typed
@@ -42,8 +48,8 @@ class Keyboard:
         )
 
     def tell(self, text: str) -> None:
-        """Show a text."""
-        click.echo(text, err=True)
+        """Show a text as it is: an address to open, a code to type."""
+        click.echo(text, file=self._terminal)
 
     def answer(self, question: str, default: str = "", choices: Sequence[str] = ()) -> str:
         """Ask for one of the choices, or anything; the default if nothing is typed."""

@@ -89,6 +89,8 @@ class _Words(io.TextIOBase):
         self.buffer = _Bytes(self)
 
     def write(self, text: str, /) -> int:
+        if not isinstance(text, str):  # as any stream of text: who prints tries what it takes
+            raise TypeError("text is written here, and bytes into `buffer`")
         *lines, self._begun = f"{self._begun}{text}".split("\n")
         for line in lines:
             self._stream.write(f"{redact(line)}\n")
