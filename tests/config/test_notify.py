@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exportkit.config.notify import DEFAULT_ON, Notify
 from exportkit.config.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_for_the_whole_workspace(tmp_path: Path) -> None:
