@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _a_process_of_its_own() -> Iterator[None]:
     """No test takes the secrets and people of another out of its texts."""
+    forget_everything()  # what tests of plugins have left
     yield
     forget_everything()
 

@@ -16,6 +16,7 @@ import pytest
 
 from exportkit import (
     AccessDeniedError,
+    Batch,
     Delivery,
     DestinationError,
     FieldMapping,
@@ -44,6 +45,11 @@ ANN, BOB = "ann@example.com", "bob@example.com"
 BATCH = make_batch("ann", "bob")
 
 
+def the_batch(_receipt: str) -> Batch:
+    """What the receipts of these tests stand for."""
+    return BATCH
+
+
 def call_of(stand: Stand, session: Any, hook: str) -> Callable[[], Any]:
     """One call of each hook that a rule can name, apart from connect."""
     mill, target = stand.destination, stand.target
@@ -53,7 +59,7 @@ def call_of(stand: Stand, session: Any, hook: str) -> Callable[[], Any]:
         "map_fields": lambda: mill.map_fields(mapping, target),
         "measure": lambda: mill.measure(target, BATCH.data),
         "push": lambda: mill.push(session, BATCH, target),
-        "settle": lambda: mill.settle(session, ["receipt-2"], target),
+        "settle": lambda: mill.settle(session, ["receipt-2"], target, the_batch),
         "find_delivery": lambda: mill.find_delivery(session, BATCH, target),
         "remove": lambda: mill.remove(session, make_batch("ann", operation="remove"), target),
         "finish": lambda: mill.finish(session, target),
@@ -178,7 +184,7 @@ def test_the_host_takes_generators_where_it_can(stand: Stand) -> None:
         assert stand.destination.push(session, BATCH, stand.target) == refused
         found = stand.destination.find_delivery(session, BATCH, stand.target)
         assert found == Finding("taken", refused)
-        (settled,) = stand.destination.settle(session, ["receipt-9"], stand.target)
+        (settled,) = stand.destination.settle(session, ["receipt-9"], stand.target, the_batch)
         assert settled.state == "failed"
 
 
@@ -304,15 +310,19 @@ def test_receipts_settle_after_asks_and_seconds(stand: Stand) -> None:
         receipt = push(session, BATCH, stand.target).receipt
         assert receipt
         assert stand.taken() == [ANN]
-        assert settle(session, [receipt], stand.target) == (Settlement(receipt, "pending"),)
-        assert settle(session, [receipt], stand.target) == (Settlement(receipt, "pending"),)
+        assert settle(session, [receipt], stand.target, the_batch) == (
+            Settlement(receipt, "pending"),
+        )
+        assert settle(session, [receipt], stand.target, the_batch) == (
+            Settlement(receipt, "pending"),
+        )
         time.sleep(0.2)
         refused = (Rejection(BOB, "on the list of refused keys"),)
         done = (Settlement(receipt, "done", refused),)
         with stand.ledger() as ledger:
             assert ledger.members("everybody") == {}
-        assert settle(session, [receipt], stand.target) == done
-        assert settle(session, [receipt], stand.target) == done, "the word is final"
+        assert settle(session, [receipt], stand.target, the_batch) == done
+        assert settle(session, [receipt], stand.target, the_batch) == done, "the word is final"
     with stand.ledger() as ledger:
         assert ledger.members("everybody") == {ANN: {"email": ANN}}
 
@@ -323,7 +333,8 @@ def test_a_settlement_can_fail_and_then_nothing_was_taken(stand: Stand) -> None:
         receipt = stand.destination.push(session, BATCH, stand.target).receipt
         assert receipt
         settled = [
-            stand.destination.settle(session, [receipt], stand.target)[0].state for _ in range(3)
+            stand.destination.settle(session, [receipt], stand.target, the_batch)[0].state
+            for _ in range(3)
         ]
         assert settled == ["pending", "failed", "failed"]
         found = stand.destination.find_delivery(session, BATCH, stand.target)
@@ -338,7 +349,7 @@ def test_a_found_delivery_brings_its_receipt(stand: Stand) -> None:
         found = stand.destination.find_delivery(session, BATCH, stand.target)
         receipt = found.delivery.receipt
         assert receipt
-        settled = stand.destination.settle(session, [receipt], stand.target)
+        settled = stand.destination.settle(session, [receipt], stand.target, the_batch)
         assert settled == (Settlement(receipt, "done"),)
 
 

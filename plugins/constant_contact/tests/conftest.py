@@ -9,9 +9,17 @@ from exportkit_constant_contact import imports, options
 from exportkit_constant_contact.sandbox import Sandbox
 from stage import Stage, person
 
+from exportkit.redaction import forget_everything
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _a_process_of_its_own() -> None:
+    """No test takes the secrets and people of another out of its texts."""
+    forget_everything()
 
 
 @pytest.fixture
