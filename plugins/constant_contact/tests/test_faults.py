@@ -160,11 +160,10 @@ COMMAND = "from exportkit.cli import main; main()"
 def started(stage: Stage, job: str = "news") -> subprocess.Popen[bytes]:
     """A run in a process of its own."""
     words = ["--workspace", str(stage.root), "run", job]
-    return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with (stage.root / f"{job}.err").open("w") as said:
+        return subprocess.Popen(
+            [sys.executable, "-c", COMMAND, *words], stdout=subprocess.DEVNULL, stderr=said
+        )
 
 
 def waited_for(found: Callable[[], bool]) -> None:
@@ -214,6 +213,7 @@ def test_two_processes_renew_the_token_once(stage: Stage) -> None:
     stage.save()
     stage.write("jobs/other.yaml", {**stage.job, "name": "other"})
     processes = [started(stage, job) for job in ("news", "other")]
-    assert [process.wait() for process in processes] == [0, 0]
+    codes = [process.wait() for process in processes]
+    assert codes == [0, 0], [file.read_text() for file in stage.root.glob("*.err")]
     renewals = sum("token" in (call.route or "") for call in stage.box.requests) - before
     assert renewals == 1
