@@ -52,25 +52,30 @@ class Times:
 
     def after(self, moment: datetime) -> datetime | None:
         """The first moment after this one, in the schedule's zone; None if there never is one."""
-        found = next((at for at in self._moments(moment) if at > moment), None)
+        found = self._after(moment.astimezone(UTC))
         return found.astimezone(self.zone) if found else None
 
     def latest(self, until: datetime) -> datetime | None:
         """The last moment up to this one, in the schedule's zone; None if there was none."""
+        # In UTC: two moments of one zone are compared by the wall, where an hour may come twice.
+        until = until.astimezone(UTC)
         span = timedelta(hours=1)
-        while (found := self.after(until - span)) is None or found > until:
+        while (found := self._after(until - span)) is None or found > until:
             span *= 4
             if span > _FARTHEST:
                 return None
         end = until
-        while (following := self.after(found)) and following <= until:
+        while (following := self._after(found)) and following <= until:
             middle = found + (end - found) / 2
-            later = self.after(middle)
+            later = self._after(middle)
             if later and later <= until:
                 found = later
             else:
                 found, end = following, middle
-        return found
+        return found.astimezone(self.zone)
+
+    def _after(self, moment: datetime) -> datetime | None:
+        return next((at for at in self._moments(moment) if at > moment), None)
 
     def _moments(self, start: datetime) -> Iterator[datetime]:
         """In UTC, from about the start on; what the clocks leave out comes as what follows it."""

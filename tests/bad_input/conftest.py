@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 
@@ -55,9 +60,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the sound workspace to break, and to stand in."""
     folder = Path(shutil.copytree(HERE / "workspace", tmp_path / "workspace"))
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.chdir(folder)
-    return folder
+    yield folder
+    sys.modules.pop("exportkit_mill", None)  # another test's mill has the name too
