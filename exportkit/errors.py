@@ -136,7 +136,9 @@ class ConfigError(ExportkitError):
 class JobError(ConfigError):
     """The job cannot work as written. Plugins raise it; `field` lets the host find the line.
 
-    `known` are the valid names where a name is wrong: the host adds the nearest as a hint.
+    `field` is a field of the map or an option, or the way to a part of an option, such as
+    `("body", "address", "city")`. `known` are the valid names where a name is wrong, and the host
+    adds the nearest as a hint; `name` is the wrong one, where it is neither field nor option.
     """
 
     kind = "job"
@@ -148,12 +150,14 @@ class JobError(ConfigError):
         hint: str | None = None,
         location: Location | None = None,
         complaints: Sequence[Complaint] = (),
-        field: str | None = None,
+        field: str | Sequence[str | int] | None = None,
         known: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint, location=location, complaints=complaints)
         self.field = field
         self.known = tuple(known)
+        self.name = name
 
 
 class SourceError(ExportkitError):

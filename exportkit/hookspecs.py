@@ -55,6 +55,20 @@ def describe_destination() -> Description:
 
 
 @hookspec(firstresult=True)
+def describe_job(options: dict[str, Any]) -> Description:
+    """Say what is otherwise for one job: fields, modes, limits, hooks. Pure.
+
+    For a destination of which the job's options decide what it can do; `options` is the job's
+    `destination:`. `without` names hooks that the plugin has, and not for such a job.
+
+    >>> @hookimpl
+    ... def describe_job(options):
+    ...     return Description("Paper mill", limits=Limits(batch_rows=options["sheets"]))
+    """
+    raise NotImplementedError
+
+
+@hookspec(firstresult=True)
 def connect(connection: Connection) -> AbstractContextManager[Any]:
     """Open a session with the account. Required.
 

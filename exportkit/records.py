@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from exportkit.services import Uncounted, Unkept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import narwhals as nw
     import pyarrow as pa
 
-    from exportkit.services import Calls, Credentials
+    from exportkit.services import Counter, Credentials
 
 Kind = Literal["text", "email", "date", "phone", "number"]
 Mode = Literal["upsert", "insert", "mirror", "full"]
@@ -91,7 +91,8 @@ class Description:
     Defaults are filled in, and an option that a schema does not name is refused.
     `fields` empty means that field names are free. The first of `modes` is the default.
     `third_party` says that personal data leaves the machine, so consent is asked for. `whole`
-    says that the target is replaced as one (a file): nothing shows before `finish`.
+    says that the target is replaced as one (a file): nothing shows before `finish`. `without` are
+    hooks that count as not there, see `describe_job`.
     """
 
     title: str
@@ -103,6 +104,7 @@ class Description:
     limits: Limits = Limits()
     third_party: bool = True
     whole: bool = False
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Connection:
     """An account at a destination, with its references resolved. `repr` shows no option.
 
     `calls` answers the count of calls under an API key; the key is any text that tells one from
-    another (the API's address and the client id), of which a digest is kept.
+    another (the API's address and the client id), of which a digest is kept. `per_second` and
+    `per_day` are for limits that the connection's options name, instead of the declared ones.
     """
 
     name: str
@@ -119,7 +122,7 @@ class Connection:
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     workspace: Path = Path()
     credentials: Credentials = field(default_factory=Unkept, repr=False)
-    calls: Callable[[str], Calls] = field(default=Uncounted, repr=False)
+    calls: Counter = field(default=Uncounted, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,14 @@ class Calls(Protocol):
         ...
 
 
+class Counter(Protocol):
+    """Answers the calls under a key. Limits that are given hold instead of the declared ones."""
+
+    def __call__(
+        self, key: str, /, *, per_second: float | None = None, per_day: int | None = None
+    ) -> Calls: ...
+
+
 class Prompt(Protocol):
     """The person at the keyboard. `browser` is False where they asked for no browser here."""
 
@@ -99,7 +107,9 @@ class Unkept:
 class Uncounted:
     """Calls that nobody counts."""
 
-    def __init__(self, _key: str = "") -> None:
+    def __init__(
+        self, _key: str = "", /, *, per_second: float | None = None, per_day: int | None = None
+    ) -> None:
         pass
 
     def take(self) -> None:

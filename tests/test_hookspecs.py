@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONTRACT = {
     "describe_destination": [],
+    "describe_job": ["options"],
     "connect": ["connection"],
     "describe_target": ["session", "options", "planning"],
     "map_fields": ["mapping", "target"],
@@ -102,7 +103,7 @@ def arguments(tmp_path: Path) -> dict[str, Any]:
             "draft": draft,
             "path": tmp_path / "file",
         },
-        "options": {"tray": "A4"},
+        "options": {"tray": "A4", "sheets": 500},
         "planning": True,
         "mapping": FieldMapping((MappedField("email"), MappedField("birthday"))),
         "target": Target({}, Catalogue("A4"), tmp_path),
@@ -127,6 +128,7 @@ def test_the_example_does_what_the_contract_says(
     answer = getattr(manager.hook, hook)(**{name: given[name] for name in CONTRACT[hook]})
     expected: dict[str, Any] = {
         "describe_destination": lambda: answer.title == "Paper mill" and answer.fields[0].key,
+        "describe_job": lambda: answer.limits.batch_rows == 500,
         "connect": lambda: (
             isinstance(answer, AbstractContextManager) and answer.__enter__() == {"account": "a1"}
         ),

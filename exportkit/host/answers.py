@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exportkit.config.names import same_but_for_case, unusable
 from exportkit.config.quick import surely_a_schema
 from exportkit.host.containment import WrongAnswer
+from exportkit.host.inspection import REQUIRED, SPECS
 from exportkit.records import (
     KINDS,
     MODES,
@@ -52,9 +53,13 @@ def description(answer: object) -> Description:
         if not isinstance(getattr(found, name), bool):
             raise WrongAnswer(f"has a {name} that is not True or False")
     _limits(found.limits)
+    without: tuple[str, ...] = _several(str, found.without, "hooks to be without")
+    if strange := [hook for hook in without if hook not in SPECS or hook in REQUIRED]:
+        raise WrongAnswer(f"wants to be without {strange[0]!r}: no hook, or one that it needs")
     for name in ("connection_options", "job_options"):
         _schema(getattr(found, name), name)
-    return replace(found, modes=modes, fields=columns(found.fields, "fields"))
+    fields = columns(found.fields, "fields")
+    return replace(found, modes=modes, fields=fields, without=without)
 
 
 def columns(answer: object, what: str = "columns") -> tuple[Column, ...]:

@@ -78,19 +78,26 @@ def placed(error: JobError, job: Document | None) -> JobError:
     """
     if error.field is None or len(error.complaints) > 1:
         return error
-    name, location = error.field, error.location
+    way = (error.field,) if isinstance(error.field, str) else tuple(error.field)
+    name, location = str(way[-1]), error.location
     if job is not None:
         fields, options = (job.data.get(part) for part in ("map", "destination"))
-        if isinstance(fields, dict) and name in fields:
+        if len(way) == 1 and isinstance(fields, dict) and name in fields:
             location = location or job.locate(("map", name), key=True)
-        elif isinstance(options, dict) and name in options:
-            location = location or job.locate(("destination", error.field))
-            name = str(options[error.field])
+        elif isinstance(options, dict) and way[0] in options:
+            location = location or job.locate(("destination", *way))
+            name = str(options[way[0]]) if len(way) == 1 else name
         else:
             location = location or Location(job.file)
+    name = error.name or name
     hint = error.hint or (_nearest_hint(name, error.known) if error.known else None)
     return JobError(
-        error.message, hint=hint, location=location, field=error.field, known=error.known
+        error.message,
+        hint=hint,
+        location=location,
+        field=error.field,
+        known=error.known,
+        name=error.name,
     )
 
 

@@ -54,7 +54,7 @@ class Destination:
     """The hooks of one plugin, with the cross-cutting plugins around them.
 
     `callers` are its hooks; `chain` is the plugin, then those that may wrap it; `job` is the
-    document in which a `JobError` has its place.
+    document in which a `JobError` has its place; `facts` are those of one job, see `for_job`.
     """
 
     def __init__(
@@ -62,11 +62,13 @@ class Destination:
         chain: Sequence[Plugin],
         callers: Mapping[str, Callable[..., Any]],
         job: Document | None = None,
+        facts: Description | None = None,
     ) -> None:
         self.plugin = chain[0]
         self._chain = tuple(chain)
         self._callers = callers
         self._job = job
+        self._facts = facts
 
     def __repr__(self) -> str:
         return f"<Destination {self.plugin}>"
@@ -77,12 +79,20 @@ class Destination:
         return self.plugin.name
 
     def can(self, hook: str) -> bool:
-        """Does the plugin itself implement this hook?"""
-        return hook in self.plugin.hooks
+        """Does the plugin itself implement this hook, as far as the job's options let it?"""
+        missing = self._facts.without if self._facts else ()
+        return hook in self.plugin.hooks and hook not in missing
 
     def describe(self) -> Description:
-        """The destination's offline facts; asked once."""
-        return self._description
+        """The destination's offline facts, asked once; or those of one job."""
+        return self._facts or self._description
+
+    def for_job(self, options: Mapping[str, Any]) -> Destination:
+        """The same destination as it is for a job with these options."""
+        if not self.can("describe_job"):
+            return self
+        facts = self._call("describe_job", answers.description, options=dict(options))
+        return Destination(self._chain, self._callers, self._job, facts)
 
     @contextmanager
     def connect(self, connection: Connection) -> Iterator[Any]:

@@ -82,10 +82,14 @@ def prepare(workspace: Workspace, host: Host, job: Job) -> Prepared:
     destination = check_connection(host, connection, job)
     description = destination.describe()
     complaints = [
-        *_unknown_segments(job, source),
         *_options(job.document, ("destination",), description.job_options, connection.type),
-        *_wrong_mode(job, destination, description),
+        *_unknown_segments(job, source),
     ]
+    if not complaints:
+        options = {**_defaults(description.job_options), **job.destination}
+        destination = destination.for_job(options)
+        description = destination.describe()
+    complaints += _wrong_mode(job, destination, description)
     if complaints:
         raise ConfigError(complaints=complaints)
     return Prepared(

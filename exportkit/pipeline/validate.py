@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exportkit.access.roles import require_job, standing_in, unknown_people
 from exportkit.engines.sources import open_source
@@ -15,7 +15,7 @@ from exportkit.pipeline.source import column_complaints
 from exportkit.records import Catalogue, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exportkit.config.connection import ConnectionFile
     from exportkit.config.job import Job
@@ -117,8 +117,7 @@ def _prepared(found: Findings, workspace: Workspace, host: Host, job: Job) -> Pr
 
 def _check_references(found: Findings, prepared: Prepared) -> None:
     """A secret that is not here is only odd: files are checked where no secret should be."""
-    options = prepared.description.connection_options.get("properties", {})
-    secret = {f"options.{name}" for name, part in options.items() if part.get("writeOnly")}
+    secret = set(_secrets(prepared.description.connection_options, "options"))
     try:
         prepared.resolved_connection()
     except ExportkitError as error:
@@ -127,6 +126,14 @@ def _check_references(found: Findings, prepared: Prepared) -> None:
             there = found.warnings if at in secret else found.complaints
             if complaint not in there:
                 there.append(complaint)
+
+
+def _secrets(schema: Mapping[str, Any], at: str) -> Iterator[str]:
+    """Where secrets stand, as YAML paths."""
+    for name, part in schema.get("properties", {}).items():
+        if part.get("writeOnly"):
+            yield f"{at}.{name}"
+        yield from _secrets(part, f"{at}.{name}")
 
 
 def _check_source(

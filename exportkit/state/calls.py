@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from exportkit.records import Limits
-    from exportkit.services import Calls
+    from exportkit.services import Counter
 
 T = TypeVar("T", int, float, str)
 log = logging.getLogger("exportkit.state")
@@ -161,16 +161,23 @@ class CountedCalls:
         return datetime.fromtimestamp(self._wall(), UTC)
 
 
-def counted_calls(limits: Limits, user: str = "") -> Callable[[str], Calls]:
-    """What answers the count of a key's calls, by the destination's limits.
+def counted_calls(limits: Limits, user: str = "") -> Counter:
+    """What answers the count of a key's calls, by the destination's limits or those given to it.
 
     `user` is written down beside the count (see `user_of`). Nothing is opened before a count is
     asked for. It raises JournalError if the account has no home to keep it in.
     """
 
-    def of(key: str) -> CountedCalls:
+    def of(
+        key: str, /, *, per_second: float | None = None, per_day: int | None = None
+    ) -> CountedCalls:
         name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return CountedCalls(calls_folder() / f"{name}.json", limits, user)
+        holding = replace(
+            limits,
+            calls_per_second=per_second or limits.calls_per_second,
+            calls_per_day=per_day or limits.calls_per_day,
+        )
+        return CountedCalls(calls_folder() / f"{name}.json", holding, user)
 
     return of
 

@@ -133,6 +133,37 @@ def test_every_hook_has_its_method(
     assert all(mill.can(hook) for hook in hooks)
 
 
+OF_A_JOB = """
+def describe_job(options):
+    if options.get("tray") == "A9":
+        raise JobError("no such tray", field=("tray", "name"), name="A9", known=["A4"])
+    without = [] if options.get("shredder") else options.get("without", ["remove"])
+    return Description("Paper mill", modes=("upsert",), without=without)
+"""
+
+
+def test_a_job_may_leave_a_destination_less_than_it_has(site: Site) -> None:
+    mill = install(site, with_hooks(OF_A_JOB, sound=EVERY_HOOK))
+    assert mill.can("remove")
+    without = mill.for_job({})
+    assert without.can("push")
+    assert not without.can("remove")
+    assert without.describe().modes == ("upsert",)
+    assert mill.for_job({"shredder": True}).can("remove")
+
+
+@pytest.mark.parametrize("hook", ["push", "shred"])
+def test_what_a_job_cannot_be_without(site: Site, hook: str) -> None:
+    mill = install(site, with_hooks(OF_A_JOB, sound=EVERY_HOOK))
+    with pytest.raises(PluginError, match=f"wants to be without '{hook}'"):
+        mill.for_job({"without": [hook]})
+
+
+def test_without_the_hook_all_jobs_are_alike(site: Site) -> None:
+    mill = install(site, EVERY_HOOK)
+    assert mill.for_job({"shredder": False}) is mill
+
+
 def test_hooks_that_a_destination_lacks_have_defaults_or_say_so(
     site: Site, connection: Connection, target: Target, batch: Batch
 ) -> None:
@@ -488,6 +519,28 @@ def test_a_job_error_gets_its_line_and_the_nearest_name(site: Site, tmp_path: Pa
     ]
     with pytest.raises(JobError, match=r"^the destination has no field 'emial' \(did"):
         host.destination("mill").map_fields(mapping, target)
+
+
+def test_a_part_of_an_option_has_its_line_too(site: Site, tmp_path: Path) -> None:
+    from exportkit.config.documents import read_document
+
+    job = tmp_path / "job.yaml"
+    job.write_text("version: 1\ndestination:\n  tray:\n    sheets:\n    - A4\n    - A0 {colr}\n")
+    site.install(
+        with_hooks(
+            """
+            def describe_job(options):
+                way, known = ("tray", "sheets", 1), ["colour", "weight"]
+                raise JobError("no such thing", field=way, known=known, name="colr")
+            """
+        )
+    )
+    mill = site.load().destination("mill", job=read_document(job, "jobs/job.yaml"))
+    with pytest.raises(JobError) as caught:
+        mill.for_job({})
+    assert str(caught.value) == (
+        "jobs/job.yaml:6:7: destination.tray.sheets[1]: no such thing (did you mean 'colour'?)"
+    )
 
 
 def test_free_fields_pass_in_the_order_of_the_map(site: Site, target: Target) -> None:

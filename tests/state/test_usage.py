@@ -47,6 +47,14 @@ def test_a_key_that_others_use_too() -> None:
     assert sum(usage.days.values()) == 3
 
 
+def test_limits_that_a_connection_names_hold_instead_of_the_declared_ones() -> None:
+    calls = counted_calls(Limits(calls_per_day=10), user_of(HERE, "marketing"))
+    assert calls("one", per_day=2).left() == 2
+    assert calls("one").left() == 10
+    calls("one", per_day=2).take()
+    assert usage_of(HERE)[0].per_day == 2
+
+
 def test_days_are_kept_for_three_months(tmp_path: Path) -> None:
     file, day = tmp_path / "key.json", 86_400.0
     start = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
