@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+import threading
 from typing import TextIO
+
+from exportkit.redaction import redact
 
 _LOST = "lost"
 
@@ -41,7 +44,21 @@ def make_patient() -> None:
         except OSError:
             # Closed. The next file to be opened would take its place, and be written into.
             os.open(os.devnull, os.O_RDWR)
-    sys.stdout, sys.stderr = _patient(1, sys.stdout), _patient(2, sys.stderr)
+    sys.stderr = _patient(2, sys.stderr)
+    sys.stdout = _patient(_stdout_of_ours(), sys.stdout, _Stdout)
+
+
+def _stdout_of_ours() -> int:
+    """stdout under a number that only we know: what else writes there gets to stderr.
+
+    Others are libraries in C and the programs that a plugin starts. A person who looks on sees both
+    anyway, so a terminal stays as it is.
+    """
+    if os.isatty(1):
+        return 1
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    return ours
 
 
 def lost(stream: TextIO) -> OSError | None:
@@ -56,11 +73,21 @@ class _Text(io.TextIOWrapper):
         return raw.lost if isinstance(raw, _Patient) else None
 
 
-def _patient(descriptor: int, before: TextIO | None) -> TextIO:
+class _Stdout(_Text):
+    """Takes what the main thread writes: results. Of others, such as a plugin left behind, none."""
+
+    def write(self, text: str, /) -> int:
+        if threading.current_thread() is threading.main_thread():
+            return super().write(text)
+        sys.stderr.write(redact(text))
+        return len(text)
+
+
+def _patient(descriptor: int, before: TextIO | None, kind: type[_Text] = _Text) -> TextIO:
     encoding = (before.encoding if before else None) or "utf-8"
     raw = _Patient(descriptor, "w", closefd=False)
     # What a locale's encoding lacks is shown escaped, rather than ending the command.
-    return _Text(
+    return kind(
         io.BufferedWriter(raw),
         encoding="utf-8" if encoding.lower() in ("ascii", "us-ascii") else encoding,
         errors="backslashreplace",

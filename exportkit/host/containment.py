@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -43,19 +44,38 @@ class WrongAnswer(Exception):  # noqa: N818 - a finding about a plugin, turned i
     """What a hook answered is not what the contract asks for. Never carries a profile's value."""
 
 
+class _Place:
+    """The working directory while any thread is inside a plugin: put back when one leaves."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = ""
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = _here()
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._before and _here() != self._before:
+                os.chdir(self._before)
+
+
+_place = _Place()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Send what is printed to stderr, redacted, and put the working directory back.
 
     stdout is the host's: `--json` prints one document there and nothing else.
     """
-    before = _here()
-    with stdout_is_the_hosts:
-        try:
-            yield
-        finally:
-            if before and _here() != before:
-                os.chdir(before)
+    with stdout_is_the_hosts, _place:
+        yield
 
 
 def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
@@ -64,10 +84,19 @@ def contained(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
     Raises what the contract lets plugins raise, and `PluginError` for everything else, SystemExit
     included. KeyboardInterrupt alone passes.
     """
-    failure: ExportkitError
-    try:
+
+    def call_quietly() -> T:
         with quiet():
             return call()
+
+    return isolated(plugins, hook, call_quietly)
+
+
+def isolated(plugins: Sequence[Plugin], hook: str, call: Callable[[], T]) -> T:
+    """As `contained`, for what may print: a plugin's own command."""
+    failure: ExportkitError
+    try:
+        return call()
     except PASSED as error:
         # What the plugin caught before it raised this may hold a request, and so a profile.
         error.__cause__ = error.__context__ = None

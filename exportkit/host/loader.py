@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
+import logging
+import time
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from threading import Timer
+from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
 
-from exportkit import hookspecs
+from exportkit import __version__, hookspecs
 from exportkit.errors import ConfigError, ExportkitError, Location, PluginError
-from exportkit.host.containment import contained, quiet
+from exportkit.host.containment import contained, isolated, quiet
 from exportkit.host.destination import Destination
 from exportkit.host.inspection import SPECS, Defect, inspect_hooks
+from exportkit.host.installed import (
+    GROUP,
+    brought_by,
+    refuse_ambiguous,
+    refuse_for_another_host,
+)
+from exportkit.host.installed import (
+    entry_points as installed,
+)
 from exportkit.host.plugin import BrokenPlugin, Plugin
 from exportkit.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from importlib.metadata import EntryPoint
 
     import click
@@ -26,8 +37,10 @@ if TYPE_CHECKING:
     from exportkit.config.documents import Document
     from exportkit.records import Run
 
-GROUP = "exportkit"
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+T = TypeVar("T")
+log = logging.getLogger("exportkit.host")
+PATIENCE = 3.0
+"""Seconds that a plugin may take to load before it is named."""
 
 
 class Host:
@@ -75,6 +88,11 @@ class Host:
             for plugin in self.plugins
             if "register_commands" in plugin.hooks
         }
+
+    def run_command(self, name: str, call: Callable[[], T]) -> T:
+        """Answer `call()`, which runs a plugin's own command: what fails there is its fault."""
+        plugin = next(each for each in self.plugins if each.name == name)
+        return isolated([plugin], "a command of its own", call)
 
     def run_finished(self, run: Run) -> tuple[str, ...]:
         """Tell every listener; answers one line for each that failed."""
@@ -127,8 +145,9 @@ class Host:
 
 def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Host:
     """Load every installed plugin, or those given. Never raises: what fails is in `broken`."""
+    damaged: list[BrokenPlugin] = []
     if entry_points is None:
-        entry_points = importlib.metadata.entry_points(group=GROUP)
+        entry_points, damaged = installed()
     named: defaultdict[str, list[EntryPoint]] = defaultdict(list)
     for entry_point in entry_points:
         named[entry_point.name].append(entry_point)
@@ -136,34 +155,24 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Host:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     plugins: list[Plugin] = []
-    broken: list[BrokenPlugin] = []
+    broken = damaged
     for name in sorted(named):
         try:
-            _refuse_ambiguous(name, named[name])
-            plugins.append(_load(manager, named[name][0]))
+            refuse_ambiguous(name, named[name])
+            with _named_if_slow(named[name][0]):
+                plugins.append(_load(manager, named[name][0]))
         except Defect as defect:
             for entry_point in named[name]:
-                about = name, *_distribution(entry_point)
+                about = name, *brought_by(entry_point)
                 broken.append(BrokenPlugin(*about, defect.reason, defect.hint))
     return Host(manager, plugins, broken)
 
 
-def _refuse_ambiguous(name: str, candidates: list[EntryPoint]) -> None:
-    if not NAME.fullmatch(name):
-        raise Defect(
-            f"the name {name!r} is not allowed",
-            "names are lower-case letters, digits, - and _, and start with a letter or digit",
-        )
-    if len(candidates) > 1:
-        owners = " and ".join(" ".join(_distribution(each)) for each in candidates)
-        raise Defect(
-            f"{owners} both provide {name!r}, so neither is used", "uninstall all but one of them"
-        )
-
-
 def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
     name = entry_point.name
-    distribution, version = _distribution(entry_point)
+    distribution, version = brought_by(entry_point)
+    refuse_for_another_host(entry_point)
+    began = time.perf_counter()
     try:
         with quiet():
             implementation = entry_point.load()
@@ -176,7 +185,7 @@ def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
     except BaseException as error:  # noqa: BLE001 - a broken plugin is a line in a list
         raise Defect(
             f"it cannot be loaded: {type(error).__name__}: {_first_line(error)}",
-            f"reinstall {distribution}, or uninstall it",
+            _remedy(error, distribution),
         ) from None
     plugin = Plugin(
         name,
@@ -186,6 +195,7 @@ def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:
         hooks.answers,
         hooks.wraps,
         hooks.destination,
+        round(time.perf_counter() - began, 3),
     )
     if plugin.destination:
         _check_description(manager, plugin)
@@ -207,11 +217,25 @@ def _check_description(manager: pluggy.PluginManager, plugin: Plugin) -> None:
         raise Defect(reason, error.hint or "") from None
 
 
-def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
-    """The name and version of what brought the entry point, as far as they are recorded."""
-    about = entry_point.dist.metadata if entry_point.dist else None
-    name = about["Name"] if about and "Name" in about else "an unknown distribution"
-    return name, about["Version"] if about and "Version" in about else "?"
+@contextmanager
+def _named_if_slow(entry_point: EntryPoint) -> Iterator[None]:
+    """Say which plugin everybody waits for, while it is still loading."""
+    who = "{} ({} {})".format(entry_point.name, *brought_by(entry_point))
+    said = "the plugin %s has been loading for %.0f seconds; every command waits for it"
+    timer = Timer(PATIENCE, log.warning, (said, who, PATIENCE))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _remedy(error: BaseException, distribution: str) -> str:
+    missing = error.name if isinstance(error, ImportError) else None
+    if missing and missing.partition(".")[0] == GROUP:
+        return f"it is written for another exportkit than {__version__}: update {distribution}"
+    return f"reinstall {distribution}, or uninstall it"
 
 
 def _first_line(error: BaseException) -> str:

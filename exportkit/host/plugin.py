@@ -10,7 +10,7 @@ class Plugin:
     """An installed plugin that works. `name` is its entry point's, and the `type` it serves.
 
     `hooks` are the hooks it answers itself, `wraps` those of others that it wraps. `module` is
-    what its frames are recognised by.
+    what its frames are recognised by, `seconds` how long it took to load.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Plugin:
     hooks: tuple[str, ...] = ()
     wraps: tuple[str, ...] = ()
     destination: bool = False
+    seconds: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.name} ({self.distribution} {self.version})"

@@ -14,7 +14,7 @@ from exportkit import Batch, Catalogue, Connection, Target
 from exportkit.host import Host, load_plugins
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 SOUND = """
@@ -53,15 +53,16 @@ class Site:
         distribution: str | None = None,
         version: str = "1.2.3",
         target: str | None = None,
+        requires: Iterable[str] = (),
     ) -> None:
         """Install one module as one distribution with one entry point."""
         distribution = distribution or f"exportkit-{name}"
         (self.folder / f"{module}.py").write_text(textwrap.dedent(source))
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
-        )
+        lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
+        lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        (info / "METADATA").write_text("\n".join(lines) + "\n")
         (info / "entry_points.txt").write_text(f"[exportkit]\n{name} = {target or module}\n")
         self.modules.append(module)
         importlib.invalidate_caches()
