@@ -680,6 +680,29 @@ def test_stdout_comes_back_when_calls_overlap(site: Site, target: Target, batch:
     assert sys.stdout is stdout
 
 
+def test_the_working_directory_comes_back_when_calls_overlap(
+    site: Site, target: Target, batch: Batch, tmp_path: Path
+) -> None:
+    """The second finds itself where the first went, and must not put that back."""
+    before = Path.cwd()
+    body = f"__import__('os').chdir({str(tmp_path)!r}); session['meet'](); return Delivery()"
+    mill = install(site, pushing(body))
+    entered, left = threading.Event(), threading.Event()
+
+    def first() -> None:
+        mill.push({"seen": [], "meet": lambda: (entered.set(), left.wait(5))}, batch, target)
+
+    def leave_first() -> None:
+        left.set()
+        thread.join()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    entered.wait(5)
+    mill.push({"seen": [], "meet": leave_first}, batch, target)
+    assert Path.cwd() == before
+
+
 def test_a_working_directory_that_is_gone_disturbs_nobody(
     site: Site, target: Target, batch: Batch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,9 @@ def test_a_damaged_distribution_hides_no_other(site: Site, file: str) -> None:
     assert "its metadata cannot be read" in broken.reason
 
 
-def test_a_distribution_without_a_name_is_used_all_the_same(site: Site) -> None:
+def test_a_distribution_without_metadata_is_in_one_list_or_the_other(site: Site) -> None:
+    """Which one is for `importlib.metadata` to say; its versions differ."""
     site.install(SOUND)
     (site.folder / "exportkit_mill-1.2.3.dist-info" / "METADATA").unlink()
-    assert site.load().destinations == ("mill",)
+    host = site.load()
+    assert [each.name for each in (*host.plugins, *host.broken)] == ["mill"]
