@@ -75,6 +75,18 @@ def synced(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a private folder, and those above it that are missing; after a crash they are there.
+
+    One that is there already is left as it is. Raises OSError.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    synced(path.parent)
+
+
 _SUFFIX = ".draft"
 
 

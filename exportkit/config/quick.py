@@ -180,6 +180,7 @@ _CHECKS: dict[str, Check] = {
 }
 
 _TEXT, _NUMERIC, _SCHEMA = {"type": "string"}, {"type": "number"}, "#/$defs/schema"
+_SCHEMAS = {"type": "array", "minItems": 1, "items": {"$ref": _SCHEMA}}
 _COUNT = {"type": "integer", "minimum": 0}
 _PLAIN: dict[str, Any] = {
     "$ref": _SCHEMA,
@@ -195,7 +196,10 @@ _PLAIN: dict[str, Any] = {
                 "required": {"type": "array", "items": _TEXT, "uniqueItems": True},
                 "enum": {"type": "array", "items": _TEXT},
                 "pattern": {"type": "string", "format": "regex"},
+                "const": True,
                 "default": True,
+                "not": {"$ref": _SCHEMA},
+                **dict.fromkeys(("oneOf", "anyOf", "allOf"), _SCHEMAS),
                 "examples": {"type": "array"},
                 "writeOnly": {"type": "boolean"},
                 **dict.fromkeys(("title", "description", "format"), _TEXT),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
+from exportkit.durable import make_folder, synced
 from exportkit.engines.frames import KEY, Engine, aligned, collect, count_rows
 from exportkit.engines.parquet import read_batches
 from exportkit.pipeline.handover import Accepted, Before, Plan
@@ -43,7 +44,7 @@ def make_plan(
 
     With `streams` the accepted rows stay unwritten: who sends all of them writes them on the way.
     """
-    (folder / "changes").mkdir(mode=0o700)
+    make_folder(folder / "changes")
     rows, unsettled = accepted.rows, 0
     if before.unsettled is not None:
         unsettled = count_rows(rows.join(before.unsettled, on=KEY, how="semi"))
@@ -78,6 +79,7 @@ def all_added(folder: Path, rows: int) -> None:
     """Say that every accepted row is new: as a second name of the file, not as a copy."""
     if rows:
         os.link(folder / "accepted.parquet", folder / "changes" / "add.parquet")
+        synced(folder / "changes")
 
 
 def sample(plan: Plan, rows: int = 10) -> list[dict[str, Any]]:

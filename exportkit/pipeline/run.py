@@ -90,7 +90,7 @@ def working(
     job = prepared.job
     folder = house.state.run(run_id)
     if orders.plan_id is None:
-        (new_folder(folder) / "refused").mkdir(mode=0o700)
+        new_folder(new_folder(folder) / "refused")
     else:
         require_plan(folder)
     connection = prepared.resolved_connection()

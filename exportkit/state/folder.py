@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from exportkit.durable import Draft
+from exportkit.durable import Draft, make_folder, synced
 from exportkit.errors import ConfigError, JournalError
 
 log = logging.getLogger("exportkit.state")
@@ -99,7 +99,7 @@ def open_state(root: Path, state: str) -> StateFolder:
     try:
         parts = ("locks", "runs", "snapshots", "catalogues")
         for path in (folder.root, *(folder.root / part for part in parts)):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path)
         ignore = folder.root / ".gitignore"
         if not ignore.exists():
             # Whatever the workspace's own .gitignore says, profiles don't belong in git.
@@ -119,7 +119,9 @@ def open_state(root: Path, state: str) -> StateFolder:
 def new_folder(path: Path) -> Path:
     """Make a new private folder. Raises JournalError where that cannot be."""
     try:
-        path.mkdir(mode=0o700, parents=True)
+        make_folder(path.parent)
+        path.mkdir(mode=0o700)
+        synced(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from None
     return path

@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from exportkit.durable import synced
+from exportkit.durable import make_folder, synced
 from exportkit.engines.frames import KEY, Engine, aligned
 from exportkit.engines.parquet import SNAPSHOT_AWAY, write_batches
 from exportkit.errors import JournalError
@@ -133,7 +133,7 @@ def fold(
         for keys in [*gone, *(frame.select(KEY) for frame in refused)]:
             still = still.join(keys, on=KEY, how="anti")
         refused.insert(0, still)
-    _make(folder)
+    make_folder(folder)
     path = _new_file(folder, "delivered", run_id)
     rows = engine.write(_joined(delivered, columns), path) if delivered else _none(path, columns)
     refused_path = None
@@ -146,16 +146,10 @@ def fold(
 
 def adopt(accepted: Path, new: Snapshot) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
-    _make(new.folder)
+    make_folder(new.folder)
     path = _new_file(new.folder, "delivered", new.run_id)
     os.link(accepted, path)
     return _publish(replace(new, delivered=path))
-
-
-def _make(folder: Path) -> None:
-    """Make the folder and the job's above it: `mkdir` gives only the last one the mode."""
-    for path in (folder.parent, folder):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _new_file(folder: Path, what: str, run_id: str) -> Path:

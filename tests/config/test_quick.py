@@ -126,7 +126,11 @@ SHAPES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["type", "properties", "items", "required"]), SHAPES))
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "properties", "items", "required", "oneOf", "not"]), SHAPES
+    )
+)
 @settings(max_examples=400, deadline=None)
 def test_no_schema_is_plain_that_jsonschema_refuses(schema: dict[str, Any]) -> None:
     if surely_a_schema(schema):
@@ -137,6 +141,8 @@ def test_what_plugins_say_of_their_options_is_plain() -> None:
     text = {"type": "string", "pattern": "^[a-z]+$", "description": "d", "maxLength": 3}
     schema = {"type": "object", "properties": {"a": text}, "required": ["a"]}
     assert surely_a_schema(schema)
+    assert surely_a_schema({**schema, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]})
+    assert not surely_a_schema({**schema, "oneOf": []})
     assert not surely_a_schema({**schema, "required": "a"})
     assert not surely_a_schema({**schema, "properties": {"a": {"pattern": "("}}})
 

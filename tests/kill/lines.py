@@ -92,14 +92,14 @@ def lines_of_a_run(runner: Runner, log: Path) -> list[Line]:
     ]
 
 
-def run_until(runner: Runner, instant: Line | Writing) -> Ended:
-    """Run the job and kill it at this instant, unless it does not come."""
+def run_until(runner: Runner, instant: Line | Writing, first: str = "") -> Ended:
+    """Run the job and kill it at this instant, unless it does not come; `first` is run before."""
     where: tuple[str | int, ...] = (
         ("writing", instant.path)
         if isinstance(instant, Writing)
         else (str(ROOT / instant.file), instant.place, instant.times)
     )
-    return replace(runner, command=_command(where)).run()
+    return replace(runner, command=first + _command(where)).run()
 
 
 def _command(instant: tuple[str | int, ...] = (), log: str = "") -> str:
