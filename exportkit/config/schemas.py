@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from exportkit.config.documents import Document, Steps
 
-__all__ = ["KINDS", "check", "check_options", "compose", "nearest", "nearest_hint", "shipped"]
+__all__ = [
+    "KINDS",
+    "check",
+    "check_options",
+    "compose",
+    "fits",
+    "nearest",
+    "nearest_hint",
+    "shipped",
+]
 
 KINDS = ("workspace", "source", "connection", "job")
 
@@ -148,6 +157,17 @@ def check_options(
             hint="this is the plugin's fault: tell its author",
         ) from error
     return _in_order([*_worded(errors, document, at), *secrets])
+
+
+def fits(schema: Mapping[str, Any], value: Any) -> bool:
+    """Whether a plugin's schema allows the value; text with references is taken as it is."""
+    closed = _closed(schema) if schema.get("type") == "object" else schema
+    try:
+        return not _errors(closed, value)
+    except Exception as error:
+        if not isinstance(error, _schema_failures()):
+            raise
+        return False
 
 
 def _worded(errors: list[ValidationError], document: Document, at: Steps) -> list[Complaint]:

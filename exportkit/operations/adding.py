@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from exportkit.access.audit import note
+from exportkit.config.examples import reference
 from exportkit.config.secrets import is_secret
 from exportkit.config.workspace import open_workspace
 from exportkit.errors import UsageError
@@ -124,7 +125,7 @@ def _described(wishes: Wishes, description: Description, guest: Guest) -> Wishes
     for name in newfile.missing(schema, options):
         option = schema.get("properties", {}).get(name, {})
         said = str(option.get("description", "")).rstrip(".")
-        default = newfile.reference(name) if is_secret(name, option) else ""
+        default = reference(name) if is_secret(name, option) else ""
         if value := guest.answer(f"{name}: {said}" if said else name, default):
             newfile.check_option(schema, name, value)
             options[name] = value

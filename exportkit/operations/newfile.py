@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.editing import scalar
+from exportkit.config.examples import reference
 from exportkit.config.names import nearest_hint
 from exportkit.config.references import has_reference
 from exportkit.config.secrets import is_secret
@@ -47,11 +48,6 @@ def check_option(schema: Mapping[str, Any], name: str, value: str) -> None:
             hint=f"say where it is to be found instead: {reference(name)}, ${{file:PATH}} or "
             "${keyring:SERVICE/NAME}",
         )
-
-
-def reference(name: str) -> str:
-    """The reference to a variable that is called like the option."""
-    return f"${{env:{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}}}"
 
 
 def missing(schema: Mapping[str, Any], given: Mapping[str, str]) -> list[str]:

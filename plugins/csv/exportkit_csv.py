@@ -14,11 +14,11 @@ import exportkit
 from exportkit import Batch, Delivery, Description, Draft, JobError, Limits, Rejection, Target
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "path": {"type": "string", "minLength": 1, "format": "output-path"},
+    "path": {"type": "string", "minLength": 1, "format": "output-path", "description": "the file"},
     "delimiter": {"type": "string", "pattern": r"^[\t !#-~]", "maxLength": 1, "default": ","},
-    "quoting": {"enum": ["all", "minimal"], "default": "all"},
+    "quoting": {"enum": ["all", "minimal"], "default": "all", "description": "of cells"},
     "encoding": {"enum": ["utf-8", "utf-8-sig", "latin-1", "cp1252"], "default": "utf-8"},
-    "formulas": {"enum": ["guard", "keep"], "default": "guard"},
+    "formulas": {"enum": ["guard", "keep"], "default": "guard", "description": "in spreadsheets"},
     "mode": {"type": "string", "pattern": "^0[0-7]{3}$", "default": "0600"},
 }
 
