@@ -1,7 +1,7 @@
 # Everything starts here. Each target works alone on a fresh clone with Python 3.11+, make and git;
 # what is installed goes into .venv, and is installed again only when a pyproject.toml changes.
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench dist clean
 .DEFAULT_GOAL := help
 
 # The newest Python that can make a virtual environment. Another one: make test PYTHON=python3.12
@@ -30,6 +30,14 @@ lint: $(INSTALLED_DEV) ## ruff and mypy
 bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
 	@failed=0; for part in bench imports large; do \
 	.venv/bin/python benchmarks/$$part.py || failed=1; done; exit $$failed
+
+# The commit's own time goes into the archives, so that whoever builds them gets the same bytes.
+dist: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
+dist: $(INSTALLED_DEV) ## build the wheels and sdists of a release; see docs/releasing.md
+	rm -rf dist
+	@for project in $(dir $(PROJECTS)); do \
+	.venv/bin/python -m build --no-isolation --outdir dist $$project || exit 1; done
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove what was installed and generated
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis demo dist benchmarks/data
