@@ -35,7 +35,7 @@ from exportkit.records import (
     Settlement,
     Target,
 )
-from exportkit.redaction import forget_people
+from exportkit.redaction import forget_people, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -285,9 +285,10 @@ def _found(finding: Finding) -> Finding:
 
 
 def _veiled(settlement: Settlement, batch_of: Callable[[str], Batch]) -> Settlement:
-    if settlement.rejections:
-        batch_of(settlement.receipt)  # their reasons may quote it
-    return replace(settlement, rejections=veiled(settlement.rejections))
+    if settlement.rejections or settlement.reason:
+        batch_of(settlement.receipt)  # the reasons may quote it
+    reason = redact(settlement.reason)
+    return replace(settlement, rejections=veiled(settlement.rejections), reason=reason)
 
 
 def _context_manager(answer: object) -> AbstractContextManager[Any]:

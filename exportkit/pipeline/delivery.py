@@ -13,7 +13,7 @@ from exportkit.pipeline.line import Line
 from exportkit.pipeline.plan import all_added
 from exportkit.pipeline.planning import inputs
 from exportkit.pipeline.record import Record, counts_before_sending
-from exportkit.pipeline.settle import resume, settle
+from exportkit.pipeline.settle import Lost, resume, settle
 from exportkit.records import Counts
 from exportkit.state import snapshots
 from exportkit.state.batches import Unjournaled
@@ -80,15 +80,16 @@ def _send_whole(work: Work, plan: Plan, line: Line) -> None:
 
 def _send_changes(work: Work, plan: Plan, line: Line) -> None:
     work.watch.sending(plan.counts.sent + plan.counts.removed)
-    lost = 0
+    lost = Lost()
     # Removals wait until every addition has its answer: a person must not fall between two lists.
     for operations in ("add", "update"), ("remove",):
         for operation, path in _outgoing(plan, operations):
             push.send(line, read_batches(path), operation)
         lost += settle(line)
-    if lost:
+    if lost.rows:
         raise DestinationError(
-            f"{work.prepared.description.title} took {lost:,} rows and then failed to import them",
+            f"{work.prepared.description.title} took {lost.rows:,} rows and then failed to import "
+            f"them{f': {lost.reason}' if lost.reason else ''}",
             hint="run the job again: they are planned again",
         )
     if plan.counts.sent or plan.counts.removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -27,12 +28,23 @@ SETTLE_FIRST, SETTLE_LONGEST = 1.0, 30.0
 """Seconds between questions to `settle`: doubled from the first to the longest."""
 
 
-def settle(line: Line) -> int:
-    """Ask until nothing is pending; answers how many rows were taken back as failed.
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """How many rows were taken, and then failed; and why, as far as the destination says."""
+
+    rows: int = 0
+    reason: str = ""
+
+    def __add__(self, more: Lost) -> Lost:
+        return Lost(self.rows + more.rows, self.reason or more.reason)
+
+
+def settle(line: Line) -> Lost:
+    """Ask until nothing is pending; answers what failed.
 
     Raises BusyError when the destination needs longer than the job wants to wait.
     """
-    waited, pause, lost = 0.0, SETTLE_FIRST, 0
+    waited, pause, lost = 0.0, SETTLE_FIRST, Lost()
     while line.pending:
         lost += _settled(line)
         if not line.pending:
@@ -82,9 +94,9 @@ def _age(known: JournaledBatch) -> timedelta:
     return datetime.now(UTC) - datetime.fromisoformat(known.intended_at)
 
 
-def _settled(line: Line) -> int:
-    """Ask once for all that is pending; answers how many rows were taken back."""
-    lost = 0
+def _settled(line: Line) -> Lost:
+    """Ask once for all that is pending; answers what failed."""
+    lost = Lost()
     receipts = tuple(line.pending)
 
     def batch_of_receipt(receipt: str) -> Batch:
@@ -99,7 +111,7 @@ def _settled(line: Line) -> int:
         waiting = line.pending.pop(settlement.receipt)
         if settlement.state == "failed":
             line.ledger.answer(waiting.id, "not_taken", receipt=settlement.receipt)
-            lost += waiting.rows
+            lost += Lost(waiting.rows, settlement.reason)
         else:
             close(line, waiting.id, settlement.rejections, settlement.receipt)
     return lost

@@ -213,7 +213,7 @@ def test_who_cannot_measure_gets_batches_of_rows(office: Office) -> None:
 def test_nobody_is_nothing(office: Office) -> None:
     office.send(0)
     assert office.stand.calls == []
-    assert settle.settle(office.line) == 0
+    assert settle.settle(office.line) == settle.Lost()
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ def test_receipts_wait_for_their_settlement(office: Office) -> None:
     assert office.states == ["pending", "done", "pending"]
     assert [batch.receipt for batch in office.known] == ["A", None, "C"]
     office.stand.tell("settle", [Settlement("A", "done"), Settlement("C", "pending")])
-    assert settle.settle(office.line) == 0
+    assert settle.settle(office.line) == settle.Lost()
     asked = [subject for hook, subject in office.stand.calls if hook == "settle"]
     assert asked == [("A", "C"), ("C",)]
     assert office.states == ["done"] * 3
@@ -421,9 +421,10 @@ def test_it_does_not_wait_for_ever(office: Office) -> None:
 def test_an_import_that_failed_took_nothing(office: Office) -> None:
     office.stand.tell("push", Delivery("A"), Delivery("B"), Delivery("C"))
     office.send(5)
-    office.stand.tell("settle", [Settlement("A", "failed"), *[Settlement(r, "done") for r in "BC"]])
-    assert settle.settle(office.line) == 2
-    assert office.states == ["not_taken", "done", "done"]
+    failed = [Settlement(r, "failed", reason=f"{r} broke") for r in "AC"]
+    office.stand.tell("settle", [*failed, Settlement("B", "done")])
+    assert settle.settle(office.line) == settle.Lost(3, "A broke")
+    assert office.states == ["not_taken", "done", "not_taken"]
 
 
 def test_refusals_of_the_call_and_of_the_settlement_add_up(office: Office) -> None:
@@ -445,7 +446,7 @@ def test_settling_has_patience(office: Office, error: Exception) -> None:
     office.stand.tell("push", Delivery("A"))
     office.send(2)
     office.stand.tell("settle", error, error)
-    assert settle.settle(office.line) == 0
+    assert settle.settle(office.line) == settle.Lost()
     assert office.states == ["done"]
 
 

@@ -1,0 +1,198 @@
+"""Targets that fail, each in its own way: what is said, what counts, and what the next run does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from singer_stage import Stage, ended, person
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEEPER = """
+kept = open("kept.jsonl", "a")
+for message in lines:
+    if message["type"] == "RECORD":
+        kept.write(json.dumps(message["record"]) + chr(10))
+    if message["type"] == "STATE":
+        kept.flush()
+        say(message)
+"""
+"""A target that keeps what it gets, as it comes."""
+
+
+def kept(stage: Stage) -> list[str]:
+    """The ids that a target has kept, in order."""
+    file = stage.root / "kept.jsonl"
+    return [json.loads(line)["id"] for line in file.read_text().splitlines()]
+
+
+def test_a_target_that_is_not_installed(stage: Stage) -> None:
+    stage.options["target"] = "target-csvx"
+    ended = stage.run()
+    assert ended.code == 2
+    assert "target-csvx is not installed" in ended.complaint
+    assert "folders of PATH" in ended.complaint
+    assert "pipx install target-csvx" in ended.complaint
+
+
+def test_the_distribution_may_have_another_name(stage: Stage) -> None:
+    stage.options["target"] = "target-snowflake"
+    assert "pipx install meltanolabs-target-snowflake" in stage.run().complaint
+
+
+def test_a_path_that_leads_nowhere(stage: Stage) -> None:
+    stage.options["target"] = "./bin/target-none"
+    ended = stage.run()
+    assert (ended.code, "there is no Singer target at" in ended.complaint) == (2, True)
+
+
+def test_a_program_that_may_not_be_started(stage: Stage) -> None:
+    stage.script(KEEPER).chmod(0o644)
+    ended = stage.run()
+    assert (ended.code, "is not executable" in ended.complaint) == (2, True)
+
+
+def test_a_script_without_its_interpreter(stage: Stage) -> None:
+    stage.script(KEEPER).write_text("#!/nowhere/python\n")
+    ended = stage.run()
+    assert (ended.code, "cannot be started: No such file" in ended.complaint) == (2, True)
+    assert stage.left_behind() == []
+
+
+def test_a_target_that_fails(stage: Stage) -> None:
+    stage.script("raise ValueError('Ann <ann@example.com> has no such column')")
+    ended = stage.run()
+    assert ended.code == 1
+    assert "target-scripted ended with exit code 1, and did not confirm 3 rows" in ended.complaint
+    assert "ValueError: [value] <[address]> has no such column" in ended.complaint
+    assert "Traceback" not in ended.complaint
+    assert ended.run["counts"]["added"] == 0
+    assert stage.left_behind() == []
+
+
+def test_a_target_that_leaves_well_and_says_nothing(stage: Stage) -> None:
+    stage.script("for line in lines: pass")
+    assert "ended well, but confirmed nothing" in stage.run().complaint
+
+
+def test_a_target_that_does_not_even_read(stage: Stage) -> None:
+    stage.script("pass")
+    stage.people(*(person(f"p{number}", name="x" * 500) for number in range(1_000)))
+    assert "ended well, but confirmed nothing" in stage.run().complaint
+
+
+def test_rubbish_on_stdout(stage: Stage) -> None:
+    stage.script("for line in lines: print('loaded', line.get('record'))")
+    complaint = stage.run().complaint
+    assert "confirmed nothing: the 5 lines that it wrote to stdout are no states" in complaint
+    assert "ann" not in complaint
+
+
+def test_states_among_rubbish_count(stage: Stage) -> None:
+    stage.script("print('hello')\nfor m in lines:\n    if m['type'] == 'STATE': say(m)")
+    assert stage.run().counts["added"] == 3
+
+
+@pytest.mark.parametrize("body", ["time.sleep(60)", "for line in lines: pass\ntime.sleep(60)"])
+def test_a_target_that_hangs(stage: Stage, body: str) -> None:
+    stage.script(f"open('pid', 'w').write(str(os.getpid()))\n{body}")
+    stage.options["timeout"] = 1
+    stage.people(*(person(f"p{number}", name="x" * 500) for number in range(1_000)))
+    assert "for 1 seconds, and was ended" in stage.run().complaint
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((stage.root / "pid").read_text()), 0)
+
+
+def test_much_talk_on_stderr_blocks_nothing(stage: Stage) -> None:
+    stage.script(
+        "for m in lines:\n    print('x' * 9000, file=sys.stderr)\n    say(m) if 'value' in m else 0"
+    )
+    stage.people(*(person(f"p{number}") for number in range(300)))
+    assert stage.run().counts["added"] == 300
+
+
+def test_a_target_that_confirms_and_then_fails_is_believed(stage: Stage) -> None:
+    stage.script(f"{KEEPER}\nsys.exit(3)")
+    ended = stage.run()
+    assert ended.counts["added"] == 3
+    assert "confirmed all rows, and then ended with exit code 3" in ended.stderr
+
+
+def test_what_was_confirmed_before_it_died_is_not_sent_again(stage: Stage) -> None:
+    stage.batch_rows = 2
+    stage.people(*(person(f"p{number}") for number in range(6)))
+    stage.script(
+        "starts = open('starts', 'a')\nstarts.write('x')\nstarts.close()\n"
+        "if os.path.getsize('starts') == 2: sys.exit(9)\n" + KEEPER
+    )
+    first = stage.run()
+    assert "ended with exit code 9, and did not confirm 2 rows" in first.complaint
+    assert first.run["counts"]["added"] == 2
+    assert stage.run().counts["sent"] == 4
+    assert sorted(kept(stage)) == [f"p{number}" for number in range(6)]
+
+
+def test_one_sync_of_all_that_dies_keeps_what_it_had_confirmed(stage: Stage) -> None:
+    stage.batch_rows = 2
+    stage.destination["sync"] = "run"
+    stage.job["mode"] = "full"
+    stage.people(*(person(f"p{number}") for number in range(10)))
+    stage.script(
+        "states = 0\nfor m in lines:\n    if m['type'] == 'STATE':\n        say(m)\n"
+        "        states += 1\n        if states == 2: raise KeyError('p3')"
+    )
+    ended = stage.run()
+    assert ended.code == 1
+    assert ended.run["counts"]["added"] == 4
+    assert "exit code 1, after it had confirmed 2 of 5 batches" in ended.complaint
+    assert "KeyError" in ended.complaint
+    assert "p3" not in ended.complaint
+
+
+def test_a_target_killed_in_the_middle(stage: Stage) -> None:
+    stage.script(
+        "open('pid', 'w').write(str(os.getpid()))\nlines = iter(lines)\nnext(lines)\ntime.sleep(60)"
+    )
+    process = stage.start("run", "people", "--json")
+    os.kill(pid_in(stage.root / "pid"), signal.SIGKILL)
+    first = ended(process)
+    assert "was killed by SIGKILL" in first.complaint
+    stage.script(KEEPER)
+    assert stage.run().counts["added"] == 3
+
+
+def test_an_orphan_is_waited_for(stage: Stage) -> None:
+    """exportkit is killed, its target goes on: what it still writes must not come last."""
+    stage.script(
+        "open('pid', 'w').write(str(os.getpid()))\nfound = list(lines)\ntime.sleep(2)\n"
+        "open('kept.jsonl', 'a').write(''.join(json.dumps(m['record']) + chr(10)"
+        " for m in found if 'record' in m))\n"
+    )
+    stage.options["config"] = {"password": "${env:THE_PASSWORD}"}
+    stage.environment["THE_PASSWORD"] = "hunter2-hunter2"
+    process = stage.start("run", "people", "--json")
+    assert pid_in(stage.root / "pid")
+    time.sleep(0.2)
+    process.kill()
+    process.communicate()
+    stage.script(KEEPER)
+    stage.people(person("ann", name="New"))
+    assert stage.run().counts["added"] == 1
+    rows = [json.loads(line) for line in (stage.root / "kept.jsonl").read_text().splitlines()]
+    assert [row["name"] for row in rows if row["id"] == "ann"] == ["Ann", "New"]
+    assert stage.left_behind() == []
+
+
+def pid_in(file: Path) -> int:
+    """The process id that a target has written, as soon as it has."""
+    deadline = time.monotonic() + 30
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return int(file.read_text())
