@@ -6,16 +6,18 @@ import inspect
 import json
 import re
 import textwrap
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
 
-from exportkit import __version__, hookspecs
+import exportkit
+from exportkit import __version__, hookspecs, records
 from exportkit.cli import COMMANDS, cli
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DOCS = Path(__file__).parent
 SCHEMAS = DOCS.parent / "schemas"
@@ -125,24 +127,132 @@ def _resolved(part: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
     return {**found, **{k: v for k, v in part.items() if k != "$ref"}}
 
 
+ARGUMENTS = {
+    "batch": "the rows of one call",
+    "batch_of": "reads the batch again that a receipt stands for",
+    "cli": "the group to add commands to",
+    "columns": "rows that are to be measured, as they will be sent",
+    "connection": "the account, with its references resolved",
+    "mapping": "the job's `map:`, in its order",
+    "options": "the job's `destination:`, with the defaults filled in",
+    "planning": "whether only a plan is made: then nothing may change",
+    "prompt": "the person at the keyboard",
+    "receipts": "those that have no final answer yet",
+    "run": "how it went, in counts",
+    "session": "what `connect` opened",
+    "target": "where the job delivers: its options, its columns, what was found there",
+}
+"""What is handed over, for every hook that takes it."""
+
+
 def hooks() -> str:
-    """Every hook in the order of the calls, as its specification says it."""
-    parts = []
-    for name, function in vars(hookspecs).items():
-        if hasattr(function, "exportkit_spec"):
-            said = inspect.cleandoc(function.__doc__ or "")
-            words, _, example = said.partition("\n>>> ")
-            code = "\n".join(line[4:] for line in f">>> {example}".splitlines())
-            arguments = ", ".join(inspect.signature(function).parameters)
-            parts.append(
-                f"### {name}({arguments})\n\n{words.strip()}\n\n```python\n"
-                f"{textwrap.dedent(code)}\n```\n"
-            )
-    return "\n".join(parts)
+    """The contract: every hook in the order of the calls, the records, the loans, the errors."""
+    specs = [each for each in vars(hookspecs).values() if hasattr(each, "exportkit_spec")]
+    public = [getattr(exportkit, name) for name in exportkit.__all__]
+    kinds = [each for each in public if inspect.isclass(each)]
+    frozen = [each for each in kinds if is_dataclass(each)]
+    errors = [each for each in kinds if issubclass(each, Exception)]
+    lent = [each for each in public if inspect.isroutine(each) or each in kinds]
+    lent = [each for each in lent if each not in (*frozen, *errors)]
+    choices = [name for name, each in vars(records).items() if get_origin(each) is Literal]
+    return "\n".join(
+        [
+            "## The hooks, in the order of the calls\n",
+            *map(_hook, specs),
+            "## The records\n",
+            *map(_record, sorted(frozen, key=lambda each: inspect.getsourcelines(each)[1])),
+            *map(_choice, choices),
+            "\n## What the host lends\n",
+            *map(_loan, lent),
+            "## The errors\n",
+            *map(_error, errors),
+            "",
+        ]
+    )
+
+
+def _hook(function: Callable[..., Any]) -> str:
+    words, _, example = inspect.cleandoc(function.__doc__ or "").partition("\n>>> ")
+    code = "\n".join(line[4:] for line in f">>> {example}".splitlines())
+    given = [name for name in function.__annotations__ if name != "return"]
+    rows = [f"| `{name}` | {_type(function, name)} | {ARGUMENTS[name]} |" for name in given]
+    head = ["| argument | type | what it is |", "| --- | --- | --- |"] if rows else []
+    return "\n".join(
+        [
+            f"### {function.__name__}\n",
+            f"{words.strip()}\n",
+            *head,
+            *rows,
+            *([""] if rows else []),
+            f"Answers {_type(function, 'return')}.\n",
+            f"```python\n{textwrap.dedent(code)}\n```\n",
+        ]
+    )
+
+
+def _type(thing: Any, name: str) -> str:
+    return f"`{thing.__annotations__[name]}`".replace("|", "\\|").replace("`None`", "nothing")
+
+
+def _record(record: type) -> str:
+    rows = [
+        f"| `{each.name}` | {_type(record, each.name)} | {_default(each)} |"
+        for each in fields(record)
+    ]
+    below = [
+        f"`{name}`: {inspect.cleandoc(each.__doc__).splitlines()[0]}\n"
+        for name, each in vars(record).items()
+        if name[0] != "_" and (isinstance(each, property) or inspect.isfunction(each))
+    ]
+    table = ["| field | type | default |", "| --- | --- | --- |", *rows, "", *below]
+    return "\n".join([f"### {record.__name__}\n", f"{inspect.getdoc(record)}\n", *table])
+
+
+def _default(each: Field[Any]) -> str:
+    value = each.default
+    if each.default_factory is not MISSING:
+        value = each.default_factory()
+    if value is MISSING:
+        return ""
+    if inspect.isclass(value):
+        return f"`{value.__name__}`"
+    plain = isinstance(value, str | int | float | tuple | dict | None)
+    return f"`{value!r}`" if plain else f"`{type(value).__name__.removeprefix('Posix')}()`"
+
+
+def _choice(name: str) -> str:
+    values = ", ".join(f"`{value}`" for value in get_args(getattr(records, name)))
+    return f"- `{name}` is one of {values}."
+
+
+def _loan(lent: Any) -> str:
+    methods = [
+        f"- `{lent.__name__}.{name}{_signature(each)}`: {_line(each)}".replace(".__call__", "")
+        for name, each in vars(lent).items()
+        if inspect.isfunction(each)
+        and each.__qualname__ == f"{lent.__name__}.{name}"
+        and each.__doc__
+        and (name[0] != "_" or name == "__call__")
+    ]
+    ends = [*methods, ""] if methods else []
+    return "\n".join([f"### {lent.__name__}\n", f"{inspect.getdoc(lent)}\n", *ends])
+
+
+def _signature(method: Callable[..., Any]) -> str:
+    taken = [str(each) for each in list(inspect.signature(method).parameters.values())[1:]]
+    return f"({', '.join(taken)})".replace("'", "")
+
+
+def _line(thing: Any) -> str:
+    return " ".join(inspect.cleandoc(thing.__doc__ or "").split())
+
+
+def _error(error: type) -> str:
+    return f"- `{error.__name__}`: {_line(error)}"
 
 
 WHOLE = {"exportkit.1": man}
-PAGES = {"commands.md": commands, "files.md": files, "plugins.md": hooks}
+PAGES = {"commands.md": commands, "files.md": files, "hooks.md": hooks}
 
 
 def page(name: str) -> str:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+import exportkit
+from exportkit import hookspecs
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 GENERATE = runpy.run_path(str(DOCS / "generate.py"))
@@ -55,6 +58,15 @@ def test_every_key_of_the_schemas_is_on_the_page() -> None:
     for schema in sorted((ROOT / "schemas").glob("*.json")):
         missing = keys(json.loads(schema.read_text(encoding="utf-8"))) - words
         assert not missing, f"{schema.name}: {missing}"
+
+
+def test_whatever_a_plugin_may_import_is_on_the_page_of_the_contract() -> None:
+    page = (DOCS / "hooks.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^### (\w+)$|^- `(\w+)`:", page, re.MULTILINE))
+    names = {name for pair in told for name in pair if name}
+    assert set(exportkit.__all__) - {"hookimpl"} <= names
+    hooks = {name for name, spec in vars(hookspecs).items() if hasattr(spec, "exportkit_spec")}
+    assert hooks <= names
 
 
 def keys(schema: object) -> set[str]:
