@@ -1,4 +1,8 @@
-"""For authors and for our own tests: a destination that fails on request, and a killer of runs."""
+"""For authors: the contract as tests, a destination that fails on request, a killer of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from exportkit.testing.compare import Difference, compare, in_doubt
 from exportkit.testing.destination import FaultDestination
@@ -6,8 +10,12 @@ from exportkit.testing.kill import Ended, Instant, Runner, ended, random_instant
 from exportkit.testing.ledger import Call, Ledger, Row, Taken, open_ledger
 from exportkit.testing.site import install_faults
 
+if TYPE_CHECKING:
+    from exportkit.testing.contract import DestinationContract
+
 __all__ = [
     "Call",
+    "DestinationContract",
     "Difference",
     "Ended",
     "FaultDestination",
@@ -23,3 +31,12 @@ __all__ = [
     "open_ledger",
     "random_instants",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The contract needs pytest (`exportkit[testing]`), the rest of this package does not."""
+    if name == "DestinationContract":
+        from exportkit.testing.contract import DestinationContract
+
+        return DestinationContract
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,222 @@
+"""One destination as the host sees it, ready to be called, and what the kit knows of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from exportkit.config.secrets import is_secret
+from exportkit.errors import OutcomeUnknownError, ThrottledError, UnavailableError
+from exportkit.records import Batch, Delivery, Rejection, Settlement, Target
+from exportkit.testing.samples import sample_row
+from exportkit.testing.verdicts import broken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from exportkit.host.destination import Destination
+    from exportkit.pipeline.handover import Mapping as FieldsMapped
+    from exportkit.pipeline.prepare import Prepared
+    from exportkit.records import Connection, Description, Operation
+    from exportkit.testing.contract import DestinationContract
+    from exportkit.testing.hearing import Ear
+    from exportkit.testing.proxy import FaultyProxy
+
+Row = dict[str, str | None]
+MOST_TRIES = 4
+"""How often a call to a quiet server is tried again."""
+
+
+@dataclass
+class Rehearsal:
+    """A destination that is ready to be called, and all that the kit knows of it.
+
+    `server` is what the contract's `server` gave, `proxy` stands before it; None without one.
+    `ear` has heard every word so far. `options` are the job's, as the plugin gets them.
+    """
+
+    contract: DestinationContract
+    prepared: Prepared
+    connection: Connection
+    ear: Ear
+    engine: Any
+    server: Any = None
+    proxy: FaultyProxy | None = None
+    handed_over: list[Row] = field(default_factory=list)
+    run_id: str = field(default_factory=lambda: f"rehearsal-{secrets.token_hex(4)}")
+    _batches: int = 0
+    _rows: int = 0
+    _mapped: FieldsMapped | None = None
+
+    @property
+    def destination(self) -> Destination:
+        return self.prepared.destination
+
+    @property
+    def description(self) -> Description:
+        return self.prepared.description
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        return self.prepared.options
+
+    @property
+    def workspace(self) -> Path:
+        """The folder in which paths of options start."""
+        return self.prepared.workspace.root
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The connection's credentials, whatever they are called, and those that it keeps."""
+        schema = self.description.connection_options.get("properties", {})
+        options = [
+            (name, value, schema.get(name)) for name, value in self.connection.options.items()
+        ]
+        kept = list(self.connection.credentials.read().values())
+        named = [value for name, value, marks in options if is_secret(name, marks)]
+        return tuple(value for value in (*named, *kept) if isinstance(value, str))
+
+    def session(self) -> Any:
+        """A session, as the host opens it."""
+        return self.destination.connect(self.connection)
+
+    def target(self, session: Any, *, planning: bool = False) -> Target:
+        """The target as it is now, with the columns that the job sends."""
+        from exportkit.pipeline.mapping import map_job
+
+        catalogue = self.calmly(
+            lambda: self.destination.describe_target(session, self.options, planning=planning)
+        )
+        target = Target(self.options, catalogue, self.workspace)
+        declared = (*self.description.fields, *catalogue.fields)
+        self._mapped = map_job(
+            self.prepared.job, target, declared, self.destination.map_fields, None
+        )
+        return replace(target, columns=self._mapped.columns)
+
+    def rows(self, count: int) -> list[Row]:
+        """So many people who have not been seen before."""
+        first, self._rows = self._rows, self._rows + count
+        return [self.row(number) for number in range(first, first + count)]
+
+    def row(self, number: int) -> Row:
+        """The profile of this number: the contract's own, or made up."""
+        made = self.contract.row(number)
+        if made is not None:
+            return dict(made)
+        declared = {column.name: column for column in self.description.fields}
+        if self._mapped is not None:
+            declared |= {column.name: column for column in self._mapped.columns}
+        return sample_row(self.prepared.job.fields, declared, number)
+
+    def mapped(self, rows: Sequence[Row]) -> tuple[Any, Any, list[str]]:
+        """The rows as the destination's columns, their keys, and why some would not be sent."""
+        import pyarrow as pa
+
+        from exportkit.engines.frames import FAULT, KEY, SOURCE_KEY, collect
+        from exportkit.pipeline.mapping import decide_addresses, identified, map_profiles
+
+        mapping, job = self._mapped, self.prepared.job
+        assert mapping is not None, "the target comes first"
+        names = [rule.field for rule in job.fields]
+        texts = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
+        numbers = pa.array([f"row-{number:06d}" for number in range(len(rows))])
+        frame = self.engine.table(pa.table({**texts, SOURCE_KEY: numbers}))
+        held = self.engine.hold(map_profiles(frame, job, mapping))
+        found = collect(identified(decide_addresses(held, mapping, self.engine), mapping))
+        found = found.sort_by(SOURCE_KEY) if SOURCE_KEY in found.column_names else found
+        faults = [number for number in found[FAULT].to_pylist() if number is not None]
+        reasons = [f"{mapping.checks[n].column}: {mapping.checks[n].reason}" for n in faults]
+        columns = [column.name for column in mapping.columns]
+        data = found.select(columns).combine_chunks().to_batches()[0]
+        return data, found[KEY].combine_chunks(), reasons
+
+    def batch(self, rows: Sequence[Row], operation: Operation = "add") -> Batch:
+        """The rows as the next batch of this rehearsal. Raises ValueError for rows that the host
+        itself would not send."""
+        data, keys, reasons = self.mapped(rows)
+        if reasons:
+            raise ValueError(
+                f"the host would not send these rows: {'; '.join(sorted(set(reasons)))}"
+            )
+        self.handed_over += rows
+        number, self._batches = self._batches, self._batches + 1
+        name = f"{self.run_id}-{operation}-{number:09d}"
+        return Batch(name, self.run_id, operation, data, keys)
+
+    def calmly(self, call: Callable[[], Any]) -> Any:
+        """The answer of a call, tried again for a while where the destination asks for that."""
+        until, pause = time.monotonic() + self.contract.patience, 0.1
+        for _ in range(MOST_TRIES):
+            try:
+                return call()
+            except (ThrottledError, UnavailableError) as error:
+                asked = getattr(error, "retry_after", None)
+                pause = pause * 2 if asked is None else asked
+                if time.monotonic() + pause > until:
+                    raise
+                time.sleep(pause)
+        return call()
+
+    def deliver(self, session: Any, target: Target, batch: Batch) -> tuple[Rejection, ...]:
+        """Hand a batch over and wait for the last word on it, as the host does. Its refused rows.
+
+        An answer that is lost is looked for; a batch that was not taken is handed over again.
+        """
+        call = self.destination.remove if batch.operation == "remove" else self.destination.push
+        for _ in range(5):
+            try:
+                delivery = self.calmly(lambda: call(session, batch, target))
+                break
+            except OutcomeUnknownError:
+                if not self.destination.can("find_delivery"):
+                    continue
+                finding = self.calmly(
+                    lambda: self.destination.find_delivery(session, batch, target)
+                )
+                if finding.state == "taken":
+                    delivery = finding.delivery
+                    break
+        else:
+            raise OutcomeUnknownError("the batch was handed over five times, and no answer came")
+        return self.settled(session, target, batch, delivery)
+
+    def settled(
+        self, session: Any, target: Target, batch: Batch, delivery: Delivery
+    ) -> tuple[Rejection, ...]:
+        """The refused rows of a batch that was answered, once its receipt is settled."""
+        if delivery.receipt is None:
+            return tuple(delivery.rejections)
+        settlement = self.settlement(session, target, batch, delivery.receipt)
+        if settlement.state == "failed":
+            did = f"it says that a batch failed which a quiet service took: {settlement.reason!r}"
+            broken("settle", did, "'done' for what was imported")
+        return (*delivery.rejections, *settlement.rejections)
+
+    def settlement(self, session: Any, target: Target, batch: Batch, receipt: str) -> Settlement:
+        """The last word on a receipt; the test fails if it does not come in time."""
+        until, pause = time.monotonic() + self.contract.patience, 0.02
+        while True:
+            (found,) = self.calmly(
+                lambda: self.destination.settle(session, [receipt], target, lambda _: batch)
+            )
+            if found.state != "pending":
+                settlement: Settlement = found
+                return settlement
+            if time.monotonic() > until:
+                did = f"it still says 'pending' after {self.contract.patience:g} seconds"
+                broken("settle", did, "the last word, or a longer `patience` in the test class")
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+
+    def finish(self, session: Any, target: Target) -> None:
+        """Commit, as after a complete run."""
+        self.destination.finish(session, target)
+
+    def arrived(self) -> list[str] | None:
+        """The keys at the target, as often as they are there; None if nobody can look."""
+        found = self.contract.arrived(self)
+        return None if found is None else list(found)
