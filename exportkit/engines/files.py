@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Literal, cast
 from exportkit.errors import Location, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 Format = Literal["csv", "json", "parquet", "duckdb", "sqlite"]
@@ -35,6 +35,7 @@ _FORMATS: dict[str, Format] = {
     ".sqlite": "sqlite",
     ".sqlite3": "sqlite",
 }
+PARQUET = (".parquet", ".pq")
 _COMPRESSED = (".gz", ".zst")
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PAR1", "parquet"),
@@ -108,6 +109,19 @@ class SourceFile:
                 hint="the file is damaged or cut off: write it again",
                 location=Location(self.shown_as),
             ) from error
+
+
+def is_part(parts: Sequence[str]) -> bool:
+    """Whether a file in a folder, at this path below it, is one of the folder's Parquet files.
+
+    Names that start with a dot or an underscore are notes of the program that wrote the folder.
+    """
+    below = [part for part in parts if part]
+    return (
+        bool(below)
+        and below[-1].lower().endswith(PARQUET)
+        and not any(part.startswith((".", "_")) and "=" not in part for part in below)
+    )
 
 
 def look_at(path: Path, shown_as: str, *, encoding: str | None, at: Location | None) -> SourceFile:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exportkit.engines import delimited, jsonlines
-from exportkit.engines.readers import Table, native_table
+from exportkit.engines.readers import Table, describe, native_table
 from exportkit.engines.sql import identifier, literal, text_list
 from exportkit.engines.transcoding import as_utf8
 from exportkit.errors import SourceError
@@ -86,6 +86,11 @@ def _plainly_named(file: SourceFile, scratch: Path, number: int) -> SourceFile:
     return replace(file, path=link)
 
 
+def partitions_of(path: Path) -> set[str]:
+    """The columns that the names of a file's folders give: country, for country=GR/p.parquet."""
+    return {part.partition("=")[0] for part in path.parts[:-1] if "=" in part}
+
+
 def _csv(
     connection: duckdb.DuckDBPyConnection, source: Source, files: Sequence[SourceFile]
 ) -> Table:
@@ -113,8 +118,13 @@ def _json(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) ->
 
 
 def _parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> Table:
+    keys = partitions_of(files[0].path)
+    partitioned = bool(keys) and all(partitions_of(file.path) == keys for file in files)
+    # What a folder's name says is text, as in a CSV file: 0123 stays so.
+    options = f"hive_partitioning={str(partitioned).lower()}, hive_types_autocast=false"
+
     def one(file: SourceFile) -> Table:
-        return native_table(connection, f"read_parquet({literal(str(file.path))})")
+        return native_table(connection, f"read_parquet({literal(str(file.path))}, {options})")
 
     first = one(files[0])
     for file in files[1:]:
@@ -127,8 +137,13 @@ def _parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile])
                     f"{first.types[name].lower()} in {files[0].shown_as}",
                     hint="files of one source have the same columns and types",
                 )
-    first.scan = f"read_parquet({text_list(str(file.path) for file in files)})"
-    return first
+    paths = text_list(str(file.path) for file in files)
+    scan = f"read_parquet({paths}, {options})"
+    if not partitioned:
+        return replace(first, scan=scan)
+    guessed = describe(connection, f"read_parquet({paths}, hive_partitioning=true)")
+    written = frozenset(keys.intersection(first.names))
+    return Table(scan, first.names, lambda: guessed, is_text=False, written=written)
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, file: SourceFile) -> None:

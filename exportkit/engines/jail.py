@@ -43,8 +43,15 @@ def open_connection(spill: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def close_jail(connection: duckdb.DuckDBPyConnection, allowed: Sequence[Path]) -> None:
-    """Close the jail: no file but the allowed ones, no extension, no setting, for good."""
+def close_jail(
+    connection: duckdb.DuckDBPyConnection, allowed: Sequence[Path], folders: Sequence[Path] = ()
+) -> None:
+    """Close the jail: no file but the allowed ones, no extension, no setting, for good.
+
+    `folders` are private ones, where files of the source come to lie that are not there yet.
+    """
+    if folders:
+        connection.execute(f"SET allowed_directories = {text_list(map(str, folders))}")
     connection.execute(f"SET allowed_paths = {text_list(map(str, allowed))}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -6,10 +6,11 @@ import glob
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from exportkit.engines.files import SourceFile, codec_of, look_at
+from exportkit.engines.files import SourceFile, codec_of, is_part, look_at
 from exportkit.errors import Location, SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from exportkit.config.source import Source
@@ -34,7 +35,7 @@ def find_files(source: Source, root: Path) -> list[SourceFile]:
             f"no file matches {where}", hint="relative paths start at the workspace", location=at
         )
     files = [look_at(path, _shown(path, root), encoding=source.encoding, at=at) for path in paths]
-    _check_alike(files, source, at)
+    check_alike(files, source, at)
     return files
 
 
@@ -51,17 +52,26 @@ def _local_path(url: str, at: Location) -> str:
 
 def _paths(where: str, root: Path) -> list[Path]:
     path = root / where
+    if path.is_dir() and (parts := _parts(path)):
+        return parts
     if path.exists() or not glob.has_magic(where):
         return [path]
     found = glob.glob(where, root_dir=root, recursive=True)  # noqa: PTH207 - absolute ones too
     return [root / name for name in sorted(found)]
 
 
+def _parts(folder: Path) -> list[Path]:
+    """The Parquet files of a folder that a program wrote as one data set, partitioned or not."""
+    below = (path for path in folder.rglob("*") if is_part(path.relative_to(folder).parts))
+    return sorted(path for path in below if path.is_file())
+
+
 def _shown(path: Path, root: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def _check_alike(files: list[SourceFile], source: Source, at: Location) -> None:
+def check_alike(files: Sequence[SourceFile], source: Source, at: Location) -> None:
+    """Return if the files can be read as one source. Raises SourceError if they cannot."""
     first = files[0]
     for file in files[1:]:
         if file.format != first.format:
@@ -87,7 +97,7 @@ def _check_alike(files: list[SourceFile], source: Source, at: Location) -> None:
         )
 
 
-def _check_compression(files: list[SourceFile], at: Location) -> None:
+def _check_compression(files: Sequence[SourceFile], at: Location) -> None:
     first = files[0]
     for file in files[1:]:
         if file.compression != first.compression:

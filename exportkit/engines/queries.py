@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from exportkit.config.names import nearest_hint
 from exportkit.engines.failures import is_conversion
-from exportkit.engines.predicates import ExpressionError, check_expression
+from exportkit.engines.predicates import ExpressionError, check_expression, columns_of
 from exportkit.engines.readers import describe
 from exportkit.engines.sql import identifier
 from exportkit.errors import Complaint, Location, SourceError
@@ -65,6 +65,21 @@ class Query:
         where = "" if wanted == "true" else f" WHERE {wanted}"
         return f"SELECT {columns} FROM {self._rows(raw, typed=typed)}{where}"
 
+    def needed(
+        self,
+        texts: Mapping[str, str],
+        expressions: Mapping[str, str],
+        values: Mapping[str, str],
+        segments: Iterable[str],
+    ) -> set[str]:
+        """The columns that such a selection reads; `segments` are all that it names."""
+        read = {self._real(column) for column in (*texts.values(), *values.values())}
+        conditions = map(self._condition, segments)
+        for sql in (*expressions.values(), *(each for each in conditions if each != "true")):
+            self._checked(sql)
+            read |= columns_of(sql, self._table.names)
+        return read
+
     def nothing(self, texts: Iterable[str], values: Mapping[str, str], flags: Iterable[str]) -> str:
         """No rows, with the columns of a selection: `texts` and `flags` by alias."""
         items = [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in texts]
@@ -102,7 +117,8 @@ class Query:
                 hint = "compare it with something: newsletter = 'yes'"
                 found = "text" if kind == "VARCHAR" else kind.lower()
                 return [Complaint(f"this is {found}, not true or false", at, hint)]
-            beginning = f"(SELECT it FROM {rows} LIMIT {_BEGINNING})"
+            most = 0 if self._table.known_empty is not None else _BEGINNING
+            beginning = f"(SELECT it FROM {rows} LIMIT {most})"
             connection.execute(f"SELECT count(it) FROM {beginning}").fetchall()
         except (duckdb.BinderException, duckdb.CatalogException):
             message = "the types of the columns do not fit this expression"

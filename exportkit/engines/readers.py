@@ -28,10 +28,11 @@ _NOT_TEXT = ("BLOB", "BIT", "GEOMETRY")
 class Table:
     """The rows of a source as the engine sees them.
 
-    `scan` is the FROM item. `is_text` says that every column of it is VARCHAR; `infer` answers the
-    types of the columns. `overrides` are the declared `types:`, by real column name. `load` brings
-    the rows in, where the engine cannot read them itself; it answers which columns cannot be
-    text, and why.
+    `scan` is the FROM item. `is_text` says that every column of it is VARCHAR, `written` names
+    those that are if not all; `infer` answers the types of the columns. `overrides` are the
+    declared `types:`, by real column name. `load` brings the rows in, where the engine cannot read
+    them itself; it answers which columns cannot be text, and why. `known_empty` is set where only
+    the columns are here yet: whether there are no rows at all.
     """
 
     scan: str
@@ -40,6 +41,8 @@ class Table:
     is_text: bool
     overrides: Mapping[str, str] = field(default_factory=dict)
     load: Callable[[], Mapping[str, str]] | None = None
+    known_empty: bool | None = None
+    written: frozenset[str] = frozenset()
     _own: Mapping[str, str] | None = None
     _not_text: Mapping[str, str] = field(default_factory=dict)
 
@@ -57,7 +60,8 @@ class Table:
     def typed(self, name: str) -> str:
         """The column as predicates see it, over `scan`."""
         column, kind = identifier(name), self.types[name]
-        as_it_is = kind == "VARCHAR" if self.is_text else name not in self.overrides
+        is_text = self.is_text or name in self.written
+        as_it_is = kind == "VARCHAR" if is_text else name not in self.overrides
         return column if as_it_is else f"TRY_CAST({column} AS {kind})"
 
     def text(self, name: str) -> str:
@@ -70,7 +74,7 @@ class Table:
         column = identifier(name)
         if name in self._not_text:
             raise _no_text(name, self._not_text[name])
-        if self.is_text:
+        if self.is_text or name in self.written:
             return column
         kind = self._own_types()[name]
         if kind == "VARCHAR":

@@ -21,19 +21,20 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.references import resolve
-from exportkit.engines import failures, formats, jail
-from exportkit.engines.located import find_files
+from exportkit.engines import failures, jail, stores
+from exportkit.engines.arrivals import arrival_of
 from exportkit.engines.queries import Query
 from exportkit.errors import ExportkitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import duckdb
     import narwhals as nw
 
     from exportkit.config.source import Source
+    from exportkit.engines.arrivals import Arrival
     from exportkit.engines.files import SourceFile
     from exportkit.engines.readers import Table
     from exportkit.errors import Complaint, Location
@@ -51,19 +52,20 @@ def open_source(
     JournalError if there is no room for temporary files.
     """
     source = _resolved(source, root)
-    files = find_files(source, root)
     with ExitStack() as stack:
         try:
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="exportkit-", dir=spill)))
+            arrival = arrival_of(source, root, scratch)
             connection = stack.enter_context(closing(jail.open_connection(scratch)))
-            with failures.rewritten(files, _shown(source)):
-                prepared = formats.prepare(connection, source, files, scratch)
+            with failures.rewritten(arrival.files, _shown(source)):
+                prepared = arrival.look(connection)
                 seen = [file.path for file in prepared.files]
-                jail.close_jail(connection, [*seen, *([output] if output else [])])
+                allowed = [*seen, *([output] if output else [])]
+                jail.close_jail(connection, allowed, arrival.folders)
                 table = prepared.table(connection)
         except OSError as error:
             raise failures.unwritable("temporary files of the source", error) from error
-        yield OpenSource(source, connection, table, files, prepared.files)
+        yield OpenSource(source, connection, table, arrival, prepared.files)
 
 
 def _resolved(source: Source, root: Path) -> Source:
@@ -86,14 +88,14 @@ class OpenSource:
         source: Source,
         connection: duckdb.DuckDBPyConnection,
         table: Table,
-        files: Sequence[SourceFile],
+        arrival: Arrival,
         read: Sequence[SourceFile],
     ) -> None:
         self.source = source
         self.connection = connection
         self._table = table
         self._query = Query(source, table)
-        self._files = tuple(files)
+        self._arrival = arrival
         self._read = tuple(read)
 
     @property
@@ -111,18 +113,23 @@ class OpenSource:
     def is_empty(self) -> bool:
         """True for a source without a single row: a header alone, an empty table."""
         with self.explained():
+            if self._table.known_empty is not None:
+                return self._table.known_empty
             self._table.fill()
             sql = f"SELECT 1 FROM {self._table.scan} LIMIT 1"
             return not self.connection.execute(sql).fetchall()
 
     @property
-    def modified_at(self) -> datetime:
-        """When the newest of the source's files was last written, in UTC."""
-        newest = max(file.modified_ns for file in self._files)
-        return datetime.fromtimestamp(newest / 1_000_000_000, tz=UTC)
+    def modified_at(self) -> datetime | None:
+        """When the newest of the source's files was last written, in UTC; None if nobody says."""
+        written = [version.modified_ns for version in self._arrival.versions]
+        known = [moment for moment in written if moment is not None]
+        if len(known) < len(written):
+            return None
+        return datetime.fromtimestamp(max(known) / 1_000_000_000, tz=UTC)
 
     def fingerprint(self) -> str:
-        """A digest that changes when the source's files do: their names, sizes and times.
+        """A digest that changes when the source's files do: their names, sizes, times and marks.
 
         It is cheap and reads no row, so it does not notice a file that was rewritten to the same
         size within the resolution of the file system's clock, or whose time was set back.
@@ -130,8 +137,8 @@ class OpenSource:
         import hashlib
 
         digest = hashlib.sha256()
-        for file in self._files:
-            digest.update(f"{file.shown_as}\0{file.size}\0{file.modified_ns}\0".encode())
+        for version in self._arrival.versions:
+            digest.update(bytes(version))
         return digest.hexdigest()
 
     def complaints(self) -> list[Complaint]:
@@ -170,7 +177,7 @@ class OpenSource:
         import duckdb
 
         with self.explained():
-            self._table.fill()
+            self._fill(self._query.needed({}, {}, {}, names))
             sql = self._query.counts(names)
             try:
                 (counts,) = self.connection.execute(sql).fetchall()
@@ -206,8 +213,9 @@ class OpenSource:
             values or {},
             flags or {},
         )
+        named = {*segments, *(name for names in flags.values() for name in names)}
         with self.explained():
-            self._table.fill()
+            self._fill(self._query.needed(texts, expressions, values, named))
             sql = self._query.selection(texts, expressions, values, segments, flags)
             try:
                 found = self.connection.sql(sql)
@@ -217,6 +225,18 @@ class OpenSource:
                 nothing = self._query.nothing([*texts, *expressions], values, flags)
                 found = self.connection.sql(nothing)
             return nw.from_native(found).lazy()
+
+    def _fill(self, columns: Collection[str]) -> None:
+        """Have the rows here, or those of their values that these columns have."""
+        try:
+            prepared = self._arrival.land(self.connection, columns)
+        except OSError as error:
+            raise failures.unwritable("files of the source", error) from error
+        if prepared:
+            self._read = tuple(prepared.files)
+            self._table = prepared.table(self.connection)
+            self._query = Query(self.source, self._table)
+        self._table.fill()
 
     def _is_untyped(self) -> bool:
         """Whether there are no rows that types could be inferred from: nothing can misfit them."""
@@ -250,4 +270,4 @@ class OpenSource:
 
 
 def _shown(source: Source) -> str:
-    return source.file or f"source {source.name}"
+    return stores.shown(source.file) if source.file else f"source {source.name}"

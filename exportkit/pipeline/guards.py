@@ -31,10 +31,21 @@ def check_guards(
         )
 
 
-def check_freshness(source: Source, modified_at: datetime) -> None:
-    """Return if the source's data is as fresh as its file demands. Raises GuardError if not."""
-    age = datetime.now(UTC) - modified_at
-    if source.fresh_within is not None and age > source.fresh_within:
+def check_freshness(source: Source, modified_at: datetime | None) -> None:
+    """Return if the source's data is as fresh as its file demands. Raises GuardError if not.
+
+    `modified_at` is None where nothing says when they were written.
+    """
+    if source.fresh_within is None:
+        return
+    if modified_at is None:
+        raise GuardError(
+            f"nothing says when the data of source '{source.name}' was written, "
+            f"and it may be no older than {source.fresh_within}",
+            hint="have its server send Last-Modified, or take `fresh_within:` out of the source",
+            location=source.document.locate(("fresh_within",)),
+        )
+    if datetime.now(UTC) - modified_at > source.fresh_within:
         raise GuardError(
             f"the data of source '{source.name}' is older than {source.fresh_within}: it was last "
             f"written {modified_at.astimezone():%Y-%m-%d %H:%M}",

@@ -103,7 +103,7 @@ def test_an_unknown_encoding(workspace):
     ("keys", "said"),
     [
         ({"database": "postgresql://crm:hunter2@db/x", "table": "p"}, "postgresql:// databases"),
-        ({"file": "s3://bucket/p.parquet"}, "s3:// sources"),
+        ({"file": "ftp://server/p.parquet"}, "ftp:// sources"),
         ({"spark": "sc://spark:15002", "table": "p"}, "Spark sources"),
         ({"database": "sqlite://p.db", "table": "p"}, "three slashes"),
     ],

@@ -204,3 +204,43 @@ def test_a_table_needs_a_database(workspace):
     workspace.write("p.csv", "id\n1\n")
     with pytest.raises(SourceError, match=r"people\.yaml:7:1: table: `table:` goes with databases"):
         workspace.texts(file="p.csv", table="people")
+
+
+def test_a_folder_that_is_partitioned(workspace):
+    for folder in (
+        "zip=0123/year=2024",
+        "zip=A%20B/year=2025",
+        "zip=__HIVE_DEFAULT_PARTITION__/year=1",
+    ):
+        (workspace.root / "people" / folder).mkdir(parents=True)
+        parquet(workspace, f"people/{folder}/part-0.parquet", {"id": [1]})
+    workspace.write("people/_SUCCESS", "")
+    workspace.write("people/zip=0123/year=2024/.part-0.parquet.crc", "")
+    rows = workspace.texts(file="people")
+    assert [(row["zip"], row["year"]) for row in rows] == [
+        ("0123", "2024"),
+        ("A B", "2025"),
+        (None, "1"),
+    ]
+    with workspace.open(file="people", segments={"new": {"where": "year >= 2024"}}) as opened:
+        assert opened.complaints() == []
+        assert opened.columns["year"] == "BIGINT"
+        assert opened.count(["new"]) == {"new": 2}
+
+
+def test_what_a_partition_says_is_text(workspace):
+    """A year of 007 is no 7, and a day keeps its spelling."""
+    (workspace.root / "p" / "year=007" / "day=2024-1-2").mkdir(parents=True)
+    parquet(workspace, "p/year=007/day=2024-1-2/p.parquet", {"id": [1]})
+    glob = "p/*/*/*.parquet"
+    assert workspace.texts(file=glob) == [{"id": "1", "day": "2024-1-2", "year": "007"}]
+    texts = {"day": "text", "year": "integer"}
+    with workspace.open(file=glob, types=texts, segments={"a": {"where": "year = 7"}}) as opened:
+        assert opened.columns == {"id": "BIGINT", "day": "VARCHAR", "year": "BIGINT"}
+        assert opened.count(["a"]) == {"a": 1}
+
+
+def test_a_folder_without_partitions(workspace):
+    parquet(workspace, "people/part-0.parquet", {"id": [1]})
+    parquet(workspace, "people/part-1.parquet", {"id": [2]})
+    assert workspace.texts(file="people/") == [{"id": "1"}, {"id": "2"}]

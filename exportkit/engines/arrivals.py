@@ -1,0 +1,107 @@
+"""How a source's files come to the engine: what is known at once, and what is brought later.
+
+Local files are there. Of those in a store only the beginning is brought, until rows are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from exportkit.engines import formats, stores
+from exportkit.engines.located import find_files
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from exportkit.config.source import Source
+    from exportkit.engines.files import SourceFile
+    from exportkit.engines.formats import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one state of a file, or of a table in a lake, from another, without reading it.
+
+    `mark` is what its store gives for that (an ETag, a version's number). `modified_ns` is None
+    where nothing says when it was written.
+    """
+
+    shown_as: str
+    size: int
+    modified_ns: int | None
+    mark: str = ""
+
+    def __bytes__(self) -> bytes:
+        mark = f"{self.mark}\0" if self.mark else ""
+        return f"{self.shown_as}\0{self.size}\0{self.modified_ns}\0{mark}".encode()
+
+
+class Arrival(Protocol):
+    """The files of one source on their way to the engine."""
+
+    @property
+    def versions(self) -> Sequence[Version]:
+        """What is there, all of it."""
+
+    @property
+    def files(self) -> Sequence[SourceFile]:
+        """Those that are here from the start."""
+
+    @property
+    def folders(self) -> Sequence[Path]:
+        """Where files come to lie that are not here yet."""
+
+    def look(self, connection: duckdb.DuckDBPyConnection) -> Prepared:
+        """What can be read now, before the jail is closed: everything, or a beginning."""
+
+    def land(
+        self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]
+    ) -> Prepared | None:
+        """Bring what is missing so that these columns can be read; None if nothing is."""
+
+
+class LocalFiles:
+    """Files on this machine: there is nothing to bring."""
+
+    def __init__(self, source: Source, root: Path, scratch: Path) -> None:
+        self._source = source
+        self._scratch = scratch
+        self.files = find_files(source, root)
+
+    @property
+    def versions(self) -> list[Version]:
+        """One for each file."""
+        return [version_of(file) for file in self.files]
+
+    @property
+    def folders(self) -> list[Path]:
+        """None."""
+        return []
+
+    def look(self, connection: duckdb.DuckDBPyConnection) -> Prepared:
+        """All of it."""
+        return formats.prepare(connection, self._source, self.files, self._scratch)
+
+    def land(self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]) -> None:
+        """Nothing."""
+
+
+def version_of(file: SourceFile) -> Version:
+    """What a local file is known by."""
+    return Version(file.shown_as, file.size, file.modified_ns)
+
+
+def arrival_of(source: Source, root: Path, scratch: Path) -> Arrival:
+    """How the source's files come; `scratch` is a private folder that lives as long as it is open.
+
+    Raises SourceError where they are not there.
+    """
+    if stores.scheme_of(source.file or "") in (*stores.OBJECT_SCHEMES, *stores.WEB_SCHEMES):
+        from exportkit.engines.remote import RemoteFiles
+
+        return RemoteFiles(source, scratch)
+    return LocalFiles(source, root, scratch)
