@@ -89,7 +89,15 @@ def _graft(schema: dict[str, Any], name: str, part: Mapping[str, Any]) -> None:
 def _closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     """A plugin's schema as it holds: unknown keys are errors unless it says otherwise."""
     open_ended = {"additionalProperties", "unevaluatedProperties", "$ref", "allOf"} & schema.keys()
-    return dict(schema) if open_ended else {**schema, "additionalProperties": False}
+    word = "unevaluatedProperties" if _branches_name_keys(schema) else "additionalProperties"
+    return dict(schema) if open_ended else {**schema, word: False}
+
+
+def _branches_name_keys(schema: Mapping[str, Any]) -> bool:
+    """Whether keys are named where not every value passes: only the slower word sees these."""
+    several = [branch for word in ("oneOf", "anyOf") for branch in schema.get(word) or ()]
+    branches = [*several, *(schema.get(word) for word in ("if", "then", "else"))]
+    return any({"properties", "$ref"} & branch.keys() for branch in branches if branch)
 
 
 def _rebased(part: Any, base: str) -> Any:

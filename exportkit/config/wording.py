@@ -71,6 +71,9 @@ def _unknown_keys(error: ValidationError, document: Document, path: Steps) -> It
 def _strangers(error: ValidationError) -> list[str]:
     schema = schema_of(error)
     patterns = schema.get("patternProperties", ())
+    if error.validator == "unevaluatedProperties":
+        # Which of the branches holds is for the library to know; it says so in its message alone.
+        return [key for key in instance_of(error) if repr(key) in error.message]
     return [
         key
         for key in instance_of(error)
@@ -81,7 +84,9 @@ def _strangers(error: ValidationError) -> list[str]:
 
 def _known_keys(error: ValidationError) -> list[str]:
     """The keys that could be meant: those not there yet, if any are left."""
-    known = list(schema_of(error).get("properties", ()))
+    schema = schema_of(error)
+    branches = [branch for word in ("oneOf", "anyOf") for branch in schema.get(word, ())]
+    known = [name for part in (schema, *branches) for name in part.get("properties", ())]
     return [name for name in known if name not in instance_of(error)] or known
 
 
