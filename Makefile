@@ -28,7 +28,7 @@ lint: $(INSTALLED_DEV) ## ruff and mypy
 	.venv/bin/mypy
 
 bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
-	@failed=0; for part in bench imports large; do \
+	@failed=0; for part in bench peers imports large growth; do \
 	.venv/bin/python benchmarks/$$part.py || failed=1; done; exit $$failed
 
 # The commit's own time goes into the archives, so that whoever builds them gets the same bytes.

