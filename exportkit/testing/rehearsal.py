@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from exportkit.testing.proxy import FaultyProxy
 
 Row = dict[str, str | None]
+AHEAD = 60
+"""How many people are mapped before they are asked for."""
 MOST_TRIES = 4
 """How often a call to a quiet server is tried again."""
 
@@ -50,6 +52,8 @@ class Rehearsal:
     _batches: int = 0
     _rows: int = 0
     _mapped: FieldsMapped | None = None
+    _pool: Any = None
+    _places: dict[tuple[str | None, ...], int] = field(default_factory=dict)
 
     @property
     def destination(self) -> Destination:
@@ -92,10 +96,12 @@ class Rehearsal:
         )
         target = Target(self.options, catalogue, self.workspace)
         declared = (*self.description.fields, *catalogue.fields)
-        self._mapped = map_job(
-            self.prepared.job, target, declared, self.destination.map_fields, None
-        )
-        return replace(target, columns=self._mapped.columns)
+        job, hook = self.prepared.job, self.destination.map_fields
+        mapped = map_job(job, target, declared, hook, None)
+        if self._mapped is None or mapped.checks != self._mapped.checks:
+            self._pool, self._places = None, {}
+        self._mapped = mapped
+        return replace(target, columns=mapped.columns)
 
     def rows(self, count: int) -> list[Row]:
         """So many people who have not been seen before."""
@@ -113,34 +119,55 @@ class Rehearsal:
         return sample_row(self.prepared.job.fields, declared, number)
 
     def mapped(self, rows: Sequence[Row]) -> tuple[Any, Any, list[str]]:
-        """The rows as the destination's columns, their keys, and why some would not be sent."""
+        """The rows as the destination's columns, their keys, and why each would not be sent: ''."""
+        from exportkit.engines.frames import FAULT, KEY
+
+        assert self._mapped is not None, "the target comes first"
+        wanted = [self._values(row) for row in rows]
+        if any(values not in self._places for values in wanted):
+            # Mapping takes a while, however few they are: those that come next are done as well.
+            soon = [self.row(self._rows + number) for number in range(AHEAD)]
+            new = dict.fromkeys([*wanted, *map(self._values, soon)])
+            self._map([values for values in new if values not in self._places])
+        found = self._pool.take([self._places[values] for values in wanted]).combine_chunks()
+        checks, faults = self._mapped.checks, found[FAULT].to_pylist()
+        columns = [column.name for column in self._mapped.columns]
+        data = found.select(columns).to_batches()[0]
+        reasons = [
+            "" if number is None else f"{checks[number].column}: {checks[number].reason}"
+            for number in faults
+        ]
+        return data, found[KEY].combine_chunks(), reasons
+
+    def _values(self, row: Row) -> tuple[str | None, ...]:
+        return tuple(row.get(rule.field) for rule in self.prepared.job.fields)
+
+    def _map(self, people: Sequence[tuple[str | None, ...]]) -> None:
         import pyarrow as pa
 
-        from exportkit.engines.frames import FAULT, KEY, SOURCE_KEY, collect
+        from exportkit.engines.frames import SOURCE_KEY, collect
         from exportkit.pipeline.mapping import decide_addresses, identified, map_profiles
 
         mapping, job = self._mapped, self.prepared.job
-        assert mapping is not None, "the target comes first"
+        assert mapping is not None
         names = [rule.field for rule in job.fields]
-        texts = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
-        numbers = pa.array([f"row-{number:06d}" for number in range(len(rows))])
-        frame = self.engine.table(pa.table({**texts, SOURCE_KEY: numbers}))
+        texts = [pa.array(column, pa.string()) for column in zip(*people, strict=True)]
+        numbers = pa.array([f"row-{number:06d}" for number in range(len(people))])
+        frame = self.engine.table(pa.table([*texts, numbers], [*names, SOURCE_KEY]))
         held = self.engine.hold(map_profiles(frame, job, mapping))
         found = collect(identified(decide_addresses(held, mapping, self.engine), mapping))
-        found = found.sort_by(SOURCE_KEY) if SOURCE_KEY in found.column_names else found
-        faults = [number for number in found[FAULT].to_pylist() if number is not None]
-        reasons = [f"{mapping.checks[n].column}: {mapping.checks[n].reason}" for n in faults]
-        columns = [column.name for column in mapping.columns]
-        data = found.select(columns).combine_chunks().to_batches()[0]
-        return data, found[KEY].combine_chunks(), reasons
+        found = found.sort_by(SOURCE_KEY)
+        first = 0 if self._pool is None else self._pool.num_rows
+        self._pool = found if self._pool is None else pa.concat_tables([self._pool, found])
+        self._places |= {values: first + number for number, values in enumerate(people)}
 
     def batch(self, rows: Sequence[Row], operation: Operation = "add") -> Batch:
         """The rows as the next batch of this rehearsal. Raises ValueError for rows that the host
         itself would not send."""
         data, keys, reasons = self.mapped(rows)
-        if reasons:
+        if any(reasons):
             raise ValueError(
-                f"the host would not send these rows: {'; '.join(sorted(set(reasons)))}"
+                f"the host would not send these rows: {'; '.join(sorted({*reasons} - {''}))}"
             )
         self.handed_over += rows
         number, self._batches = self._batches, self._batches + 1

@@ -16,24 +16,25 @@ if TYPE_CHECKING:
 
 
 def live_through_everything(stand: Rehearsal) -> None:
-    """Every hook once, and a push into each fault; what it ends in is another test's matter."""
-    bad = stand.contract.bad_row(800_000)
-    with suppress(ExportkitError), stand.session() as session:
+    """Every hook once, with a row that is refused, and a push into each fault.
+
+    What a fault ends in is another test's matter.
+    """
+    bad, push = stand.contract.bad_row(800_000), stand.destination.push
+    with stand.session() as session:
         target = stand.target(session)
-        people = [*stand.rows(3), *([dict(bad)] if bad else [])]
+        people = stand.rows(3)
+        batch = stand.batch([*people, *([dict(bad)] if bad else [])])
         with suppress(ExportkitError):
-            batch = stand.batch(people)
             stand.deliver(session, target, batch)
         if stand.destination.can("find_delivery"):
             with suppress(ExportkitError):
                 stand.destination.find_delivery(session, batch, target)
-        for fault in FAULTS.values():
-            if stand.proxy is None:
-                break
-            batch = stand.batch(stand.rows(2))
-            stand.proxy.next_calls(fault)
-            with suppress(ExportkitError):
-                stand.destination.push(session, batch, target)
+        if stand.proxy is not None:
+            for fault in FAULTS.values():
+                stand.proxy.next_calls(fault)
+                with suppress(ExportkitError):
+                    push(session, stand.batch(stand.rows(2)), target)
             stand.proxy.next_calls()
         if stand.destination.can("remove"):
             with suppress(ExportkitError):

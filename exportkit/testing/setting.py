@@ -208,15 +208,20 @@ def _write(path: Path, content: dict[str, Any]) -> None:
 
 @contextmanager
 def _engine(folder: Path) -> Iterator[Any]:
-    """An engine as a run has it, with no file open."""
+    """An engine as a run has it, with no file open; it opens when it is needed."""
     from exportkit.engines.duckdb import DuckEngine
     from exportkit.engines.jail import close_jail, open_connection
 
-    spill = folder / "spill"
-    spill.mkdir(exist_ok=True)
-    with closing(open_connection(spill)) as connection:
-        close_jail(connection, [])
-        yield DuckEngine(lambda: connection, lambda error: ExportkitError(str(error)))
+    with ExitStack() as stack:
+
+        def connected() -> Any:
+            spill = folder / "spill"
+            spill.mkdir(exist_ok=True)
+            connection = stack.enter_context(closing(open_connection(spill)))
+            close_jail(connection, [])
+            return connection
+
+        yield DuckEngine(connected, lambda error: ExportkitError(str(error)))
 
 
 @contextmanager

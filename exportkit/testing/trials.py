@@ -56,7 +56,7 @@ def survives(stand: Rehearsal, fault: Fault, name: str) -> None:
     """Each hook that calls the server ends in one of the contract's ways, whichever call fails."""
     proxy = proxy_of(stand)
     with stand.session() as session:
-        look = partial(stand.target, session)
+        look = partial(stand.destination.describe_target, session, stand.options, planning=False)
         for _ in each_call(proxy, look, fault):
             with suppress(DestinationError):
                 _attempt(stand, "describe_target", name, look)
@@ -227,26 +227,30 @@ def _finds(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: s
 
 
 def _removes(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
-    proxy, remove = proxy_of(stand), stand.destination.remove
-
-    def member() -> Batch:
-        people = stand.rows(1)
-        stand.deliver(session, target, stand.batch(people))
-        return stand.batch(people, "remove")
-
-    quiet, before = member(), 0
-    before = proxy.passed
-    stand.calmly(lambda: remove(session, quiet, target))
-    for at in range(min(proxy.passed - before, MOST_CALLS)):
-        gone = member()
-        proxy.next_calls(*[None] * at, fault)
-        with suppress(DestinationError):
-            found = _attempt(stand, "remove", name, partial(remove, session, gone, target))
+    """Removals come after all additions of a run, so each is tried in a session of its own."""
+    proxy = proxy_of(stand)
+    people = stand.rows(MOST_CALLS + 1)
+    stand.deliver(session, target, stand.batch(people))
+    calls, at = MOST_CALLS, -1  # the first is not disturbed, and says how many there are
+    for person in people:
+        if at >= calls:
+            break
+        gone = stand.batch([person], "remove")
+        with stand.session() as session, suppress(DestinationError):
+            target, before = stand.target(session), proxy.passed
+            if at >= 0:
+                proxy.next_calls(*[None] * at, fault)
+            remove = partial(stand.destination.remove, session, gone, target)
+            found = _attempt(stand, "remove", name, remove)
             _refuses_nobody("remove", found.rejections, name)
+            if at < 0:
+                calls = min(proxy.passed - before, MOST_CALLS)
         proxy.next_calls()
-        stand.deliver(session, target, gone)
+        with stand.session() as session:
+            stand.deliver(session, stand.target(session), gone)
         if (there := stand.arrived()) is not None and gone.keys[0].as_py() in there:
             broken("remove", f"after the fault '{name}' the person is still there", "they are gone")
+        at += 1
 
 
 def is_throttled(stand: Rehearsal) -> None:

@@ -22,7 +22,6 @@ Test = TypeVar("Test", bound="Callable[..., None]")
 
 def broken(hook: str, did: str, asked: str) -> NoReturn:
     """Fail the test: the plugin did this in that hook, and its author is asked for something."""
-    __tracebackhide__ = True
     pytest.fail(f"{hook}: {did}\n\nAsked for: {asked}\n{where(hook)}", pytrace=False)
 
 
@@ -38,7 +37,6 @@ def told(test: Test) -> Test:
 
     @functools.wraps(test)
     def wrapped(self: Any, stand: Rehearsal, *args: Any, **kwargs: Any) -> None:
-        __tracebackhide__ = True
         failure = None
         try:
             test(self, stand, *args, **kwargs)
@@ -52,7 +50,6 @@ def told(test: Test) -> Test:
 
 def refused(stand: Rehearsal, error: ExportkitError) -> NoReturn:
     """Fail the test: the host would stop here with this error."""
-    __tracebackhide__ = True
     hook = stand.ear.said[-1].hook if stand.ear.said else "connect"
     words = f"the host would stop here, with {type(error).__name__}: {error}"
     last = stand.ear.raised

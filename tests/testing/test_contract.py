@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 HONEST = ("TestHonest", "TestHonestAndRepeatable", "TestHonestFile")
 
+pytestmark = pytest.mark.timeout(600)
+
 Failures = dict[str, dict[str, str]]
 """By class, the tests that failed, each with what it says."""
 
@@ -30,6 +32,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
     """What fails where every broken destination goes through all of the contract."""
     report = tmp_path_factory.mktemp("contract") / "report.xml"
     words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
+    words += ["-p", "tests.testing.broken_mills"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, "tests/testing/broken_mills.py"],
         cwd=ROOT,
