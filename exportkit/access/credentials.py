@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
+    from exportkit.state.folder import StateFolder
+    from exportkit.state.sessions import SessionLock
+    from exportkit.state.shared import DatabaseShelf
+
 Store = Literal["keyring", "file", "encrypted file"]
 _LONG = 16
 LONGEST_HOLD = 300.0
@@ -45,12 +49,14 @@ class _Record:
 class KeptCredentials:
     """The credentials of one connection; see `exportkit.Credentials`.
 
-    `folder` holds one file a connection. Nothing is opened before something is asked for.
+    `folder` holds one file a connection. Nothing is opened before something is asked for. Where
+    `shared` runners see the file, it is kept in the database, encrypted and in no other way.
     """
 
-    def __init__(self, folder: Path, connection: str) -> None:
+    def __init__(self, folder: Path, connection: str, shared: DatabaseShelf | None = None) -> None:
         self.file = folder / f"{connection}.json"
         self._connection = connection
+        self._shared = shared
 
     def __repr__(self) -> str:
         return f"<Credentials of {self._connection!r}>"
@@ -93,7 +99,7 @@ class KeptCredentials:
         record = self._record()
         if record is None:
             # A key that is none is found before there is a new token to lose.
-            sealing.check_key(self._connection)
+            self._require_key()
             return {}
         if record.store == "file":
             values = record.values
@@ -125,8 +131,10 @@ class KeptCredentials:
         if store is None:
             self.read()
         elif store == "file":
-            sealing.check_key(self._connection)
-        elif not keyrings.usable():
+            self._require_key()
+        else:
+            self._require_own_keyring()
+        if store == "keyring" and not keyrings.usable():
             raise PermissionDeniedError(
                 "there is no system keyring here that could keep credentials",
                 hint="leave --store out, or say --store file",
@@ -166,17 +174,23 @@ class KeptCredentials:
                     synced(self.file.parent)
             except OSError as error:
                 raise self._unwritable(error) from None
+            if self._shared is not None:
+                self._shared.share(self.file)
         self._lock_file.unlink(missing_ok=True)
 
     def _keep_first(self, text: str) -> None:
         """Choose a place: the keyring if there is one that takes them, else a file."""
-        if keyrings.usable():
+        self._require_key()
+        if self._shared is None and keyrings.usable():
             with suppress(PermissionDeniedError):  # it is locked: nothing was chosen yet
                 self._keep("keyring", text, "")
                 return
         self._keep(_kind_of_file(), text, "")
 
     def _keep(self, store: Store, text: str, entry: str) -> None:
+        self._require_key()
+        if store == "keyring":
+            self._require_own_keyring()
         # The file comes last: it never names a place with nothing in it.
         record: dict[str, Any] = {"version": 1, "store": store}
         if store == "keyring":
@@ -194,8 +208,30 @@ class KeptCredentials:
                 draft.commit()
         except OSError as error:
             raise self._unwritable(error) from None
+        if self._shared is not None:
+            self._shared.share(self.file)
+
+    def _require_key(self) -> None:
+        """Raise PermissionDeniedError if there is a key that is none, or none for a database."""
+        sealing.check_key(self._connection)
+        if self._shared is not None and not sealing.has_key():
+            raise PermissionDeniedError(
+                f"the credentials of '{self._connection}' cannot be kept in a database without a "
+                "key to encrypt them",
+                hint=f"give all runners the same {sealing.VARIABLE}; docs/connections.md says how "
+                "to make one",
+            )
+
+    def _require_own_keyring(self) -> None:
+        if self._shared is not None:
+            raise PermissionDeniedError(
+                "several runners share this state, and they have no keyring in common",
+                hint="leave --store out, or say --store file",
+            )
 
     def _record(self) -> _Record | None:
+        if self._shared is not None:
+            self._shared.bring(self.file)
         try:
             found = json.loads(self.file.read_bytes())
         except FileNotFoundError:
@@ -239,9 +275,11 @@ class KeptCredentials:
         return self.file.with_suffix(".lock")
 
     @cached_property
-    def _lock(self) -> BaseFileLock:
+    def _lock(self) -> BaseFileLock | SessionLock:
         from filelock import FileLock
 
+        if self._shared is not None:
+            return self._shared.session_lock(self._lock_file)
         return FileLock(self._lock_file, mode=0o600)
 
     def _damaged(self) -> JournalError:
@@ -257,6 +295,11 @@ class KeptCredentials:
             hint="the user who runs exportkit has to be able to write there, and the disk needs "
             "room; what was kept before still is",
         )
+
+
+def kept_credentials(state: StateFolder, connection: str) -> KeptCredentials:
+    """What a connection keeps in this state. Opens nothing yet."""
+    return KeptCredentials(state.credentials, connection, state.database)
 
 
 def _conceal(values: Mapping[str, Any]) -> None:

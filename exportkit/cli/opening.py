@@ -49,7 +49,8 @@ def _audit_refusal(workspace: Workspace, command: str) -> None:
     from exportkit.state.folder import state_folder
 
     with suppress(ExportkitError):
-        if state_folder(workspace.root, workspace.state).journal.exists():
+        state = state_folder(workspace.root, workspace.state)
+        if state.shelf.shared or state.journal.exists():
             with open_house(workspace) as house:
                 note(house.journal, "refused", command)
 

@@ -39,7 +39,7 @@ def report(ctx: click.Context, output: Path | None, as_json: bool) -> None:
     workspace = workspace_of(ctx)
     with open_house(workspace) as house:
         overview = overview_of(workspace, house, datetime.now(machine_zone()))
-        path = output or house.state.root / "report.html"
+        path = output or house.state.home / "report.html"
     page = render(overview)
     if output == Path("-"):
         show_text(page)

@@ -15,7 +15,7 @@ from exportkit.redaction import mask, redact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exportkit.state.journal import JournaledRun
+    from exportkit.state.runs import JournaledRun
 
 
 @click.command()
@@ -54,9 +54,11 @@ def rejections(
     with open_house(workspace) as house:
         runs = [run for run in house.journal.runs(name) if run_id in (None, run.run_id)]
         folders = [house.state.run(run.run_id) for run in runs]
-        folder = next((f for f in folders if (f / "rejections.parquet").exists()), None)
+        kept = house.shelf.files(house.state.runs)
+        folder = next((f for f in folders if f / "rejections.parquet" in kept), None)
         if folder is None:
             raise _nothing(name, run_id, runs)
+        house.shelf.bring(folder)
         if show_values:
             note(house.journal, "rejections --show-values", name, run_id=folder.name)
         rows = list(islice(rejected_rows(folder), limit or None))

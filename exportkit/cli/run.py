@@ -166,7 +166,10 @@ def _runs(floor: _Floor, tasks: Sequence[Task]) -> list[Run]:
         if asked.tells or (asked.quiet and not asked.as_json and run.error is not None):
             journaled = floor.house.journal.run(run.run_id)
             reasons = journaled.reasons if journaled else ()
-            refusals = results.refusals_of(run, floor.house.state.run(run.run_id))
+            folder = floor.house.state.run(run.run_id)
+            if run.counts.refused:
+                floor.house.shelf.bring(folder / "refused")
+            refusals = results.refusals_of(run, folder)
             results.show_run(run, reasons, refusals, results.next_steps(run, task.job))
     if asked.tells and len(done) > 1:
         results.show_together(done)

@@ -40,7 +40,7 @@ def status(ctx: click.Context, job: str | None, as_json: bool) -> None:
     host, now = load_plugins(), datetime.now(UTC)
     with open_house(workspace) as house:
         states = [state_of(workspace, host, house, each, now) for each in jobs]
-        folder, size, looked = str(house.state.root), house.state.size(), looked_at(house.state)
+        folder, size, looked = house.state.shown, house.state.size(), looked_at(house.state)
     if as_json:
         report.show_json(
             {

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from exportkit.operations.overview import JobView, Overview
-    from exportkit.state.journal import JournaledRun
+    from exportkit.state.runs import JournaledRun
     from exportkit.state.usage import KeyUsage
 
 Level = Literal["act", "watch", "note"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from exportkit.access import consent
 from exportkit.access.audit import current_user, note
-from exportkit.access.credentials import KeptCredentials
+from exportkit.access.credentials import kept_credentials
 from exportkit.config.editing import set_key
 from exportkit.errors import PermissionDeniedError
 from exportkit.pipeline.prepare import check_connection, resolved
@@ -74,7 +74,7 @@ def authorize(
     description = destination.describe()
     ready = resolved(workspace, connection, description)
     journal = house.journal  # opened first: what cannot be recorded is not done
-    kept = KeptCredentials(house.state.credentials, name)
+    kept = kept_credentials(house.state, name)
     signs_in = destination.can("authorize")
     if signs_in:
         kept.expect(store)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +14,6 @@ from exportkit.state.folder import remove_folder
 from exportkit.state.retention import Terms, prune, surplus, terms_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from exportkit.config.workspace import Workspace
@@ -74,7 +72,7 @@ def clean(
         done = _of_job(house, job, terms, now, forgotten, dry_run=dry_run)
         done.gone = job not in known
         if forgotten:
-            done.snapshots = sorted((house.state.root / "snapshots" / job).glob("*"))
+            done.snapshots = sorted(_snapshots(house).get(job, ()))
             if not dry_run:
                 _forget(house, job)
         found.append(done)
@@ -85,7 +83,7 @@ def clean(
 
 def gone_jobs(workspace: Workspace, house: House) -> list[str]:
     """The jobs with a snapshot that are not in the workspace any more."""
-    return sorted(_snapshots(house) - set(workspace.names("job")))
+    return sorted(_snapshots(house).keys() - set(workspace.names("job")))
 
 
 def _of_job(
@@ -102,10 +100,8 @@ def _of_job(
     done = Cleaned(job, gone=False)
     for found in surplus(house, job, latest, terms, now):
         done.folders += found.whole
-        files = [file for entry in found.entries for file in _files(entry)]
-        done.files += len(files)
-        with suppress(OSError):
-            done.bytes += sum(file.lstat().st_size for file in files)
+        done.files += len(found.sizes)
+        done.bytes += sum(found.sizes)
     done.journal_rows = house.journal.forgettable(job, now - terms.rows, latest)
     if not dry_run:
         prune(house, job, latest, terms, now)
@@ -113,22 +109,19 @@ def _of_job(
 
 
 def _forget(house: House, job: str) -> None:
-    remove_folder(house.state.root / "snapshots" / job)
-    for folder, names in (
-        (house.state.schedules, (f"{job}.json", f"{job}.skipped")),
-        (house.state.locks, (f"{job}.lock", f"{job}.due.lock")),
-    ):
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
+    state = house.state
+    remove_folder(state.snapshots / job)
+    marks = [state.schedules / name for name in (f"{job}.json", f"{job}.skipped")]
+    for path in (*marks, *(state.locks / name for name in (f"{job}.lock", f"{job}.due.lock"))):
+        path.unlink(missing_ok=True)
+    house.shelf.share(state.snapshots / job, *marks)
 
 
-def _snapshots(house: House) -> set[str]:
-    return {path.name for path in (house.state.root / "snapshots").iterdir() if path.is_dir()}
-
-
-def _files(entry: Path) -> Iterator[Path]:
-    if not entry.is_dir() or entry.is_symlink():
-        yield entry
-        return
-    for folder, _, names in os.walk(entry):
-        yield from (Path(folder, name) for name in names)
+def _snapshots(house: House) -> dict[str, set[Path]]:
+    """The folders with snapshots, by job."""
+    snapshots, found = house.state.snapshots, defaultdict[str, set[Path]](set)
+    for path in house.shelf.files(snapshots):
+        job, *rest = path.relative_to(snapshots).parts
+        if len(rest) > 1:
+            found[job].add(snapshots / job / rest[0])
+    return found

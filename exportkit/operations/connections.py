@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exportkit.access.audit import note
-from exportkit.access.credentials import KeptCredentials
+from exportkit.access.credentials import KeptCredentials, kept_credentials
 from exportkit.config.editing import remove_key
 from exportkit.config.secrets import is_secret
 from exportkit.errors import Complaint, ConfigError, ExportkitError, UsageError
@@ -90,7 +90,7 @@ def facts_of(workspace: Workspace, house: House, connection: ConnectionFile) -> 
     """What is known of a connection without asking anybody."""
     entries = house.journal.audited(connection.name)
     created = next((entry.at for entry in reversed(entries) if entry.action == ADDED), None)
-    kept = KeptCredentials(house.state.credentials, connection.name)
+    kept = kept_credentials(house.state, connection.name)
     jobs = tuple(job for job in workspace.jobs().items if job.connection == connection.name)
     return ConnectionFacts(connection, created, _store(kept), jobs)
 
@@ -145,7 +145,7 @@ def remove(workspace: Workspace, host: Host, house: House, name: str, *, revoke:
     The audit stays. Answers whether the plugin signed out. Raises ConfigError, with the place of
     each, while jobs use it; what signing out raises, before anything was removed.
     """
-    kept = KeptCredentials(house.state.credentials, name)
+    kept = kept_credentials(house.state, name)
     if _is_left_over(workspace, kept, name):
         kept.remove()
         note(house.journal, "connection remove", name, left_over=True)
@@ -163,6 +163,7 @@ def remove(workspace: Workspace, host: Host, house: House, name: str, *, revoke:
     kept.remove()
     for path in house.state.catalogues(name):
         path.unlink(missing_ok=True)
+        house.shelf.share(path)
     note(journal, "connection remove", name, type=connection.type, signed_out=signed_out)
     try:
         connection.document.path.unlink()

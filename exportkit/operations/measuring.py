@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exportkit.durable import Draft
 from exportkit.errors import ExportkitError, UsageError
 from exportkit.operations.metrics import FILE_NAME, gauges_of, job_states, text_of
+from exportkit.state.folder import state_folder
 from exportkit.state.usage import usage_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def write_metrics(workspace: Workspace, house: House, to: Path | None = None) ->
     Raises UsageError where it cannot be written.
     """
     text = measured(workspace, house)
-    write_page(to or house.state.root / FILE_NAME, text, PUBLIC if to else PRIVATE)
+    write_page(to or house.state.home / FILE_NAME, text, PUBLIC if to else PRIVATE)
     return text
 
 
@@ -56,6 +57,6 @@ def write_page(path: Path, text: str, mode: int) -> None:
 def usage_here(workspace: Workspace) -> list[KeyUsage]:
     """The calls of the workspace's connections; none where the machine has no place to count."""
     try:
-        return usage_of(workspace.root)
+        return usage_of(workspace.root, state_folder(workspace.root, workspace.state))
     except (ExportkitError, OSError):
         return []

@@ -16,7 +16,8 @@ from exportkit.operations.schedules import is_skip
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from exportkit.state.journal import Journal, JournaledRun
+    from exportkit.state.journal import Journal
+    from exportkit.state.runs import JournaledRun
     from exportkit.state.usage import KeyUsage
 
 FILE_NAME = "metrics.prom"

@@ -13,7 +13,6 @@ from exportkit.operations.measuring import usage_here
 from exportkit.operations.schedules import is_skip
 from exportkit.pipeline.rejections import refused_because
 from exportkit.redaction import redact
-from exportkit.state.locks import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from exportkit.errors import Complaint
     from exportkit.operations.connections import ConnectionFacts
     from exportkit.state.house import House
-    from exportkit.state.journal import JournaledRun
+    from exportkit.state.runs import JournaledRun
     from exportkit.state.usage import KeyUsage
 
 RUNS_SHOWN = 60
@@ -102,7 +101,7 @@ def overview_of(workspace: Workspace, house: House, now: datetime) -> Overview:
 
 
 def _view(house: House, job: Job, now: datetime) -> JobView:
-    running = holder_of(house.state.locks / f"{job.name}.lock")
+    running = house.runner(job.name)
     latest = house.journal.runs(job.name, limit=2 * RUNS_SHOWN)
     over = [run for run in latest if run.finished_at or running is None]
     results = tuple(reversed([run for run in over if not is_skip(run.run)][:RUNS_SHOWN]))
@@ -124,7 +123,10 @@ def _reasons(house: House, run: JournaledRun) -> tuple[Reason, ...]:
     found: Counter[tuple[str, str, str]] = Counter()
     for entry in run.reasons:
         found["exportkit", field_name(entry["column"]), entry["reason"]] += entry["rows"]
-    for (column, reason), rows in refused_because(house.state.run(run.run_id)).items():
+    folder = house.state.run(run.run_id)
+    if run.counts.refused:
+        house.shelf.bring(folder / "refused")
+    for (column, reason), rows in refused_because(folder).items():
         # Redacted, many that quoted a person each may become one.
         found["destination", field_name(column), redact(reason)] += rows
     return tuple(Reason(*why, rows) for why, rows in found.most_common())

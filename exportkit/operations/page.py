@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from exportkit.operations.attention import Matter
     from exportkit.operations.overview import JobView, Overview
     from exportkit.records import Counts
-    from exportkit.state.journal import JournaledRun
+    from exportkit.state.runs import JournaledRun
     from exportkit.state.usage import KeyUsage
 
 TEMPLATES = Path(__file__).with_name("templates")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.cron import times_of
 from exportkit.errors import BusyError, InterruptedRun, JournalError
 from exportkit.state.folder import fingerprint, write_durably
-from exportkit.state.locks import SKIPPED, held, holder_of
+from exportkit.state.locks import SKIPPED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,16 +56,19 @@ class Due:
 
     job: Job
     at: datetime
-    file: Path
+    state: StateFolder
     mark: Mark
     error: ExportkitError | None = None
 
     def ended(self, run: Run) -> None:
         """Remember how it went. What was stopped, or did not begin, stays due."""
         if is_skip(run):
-            _write(self.file, replace(self.mark, skipped=_text(self.at), tries=0, begun=""))
+            self._write(replace(self.mark, skipped=_text(self.at), tries=0, begun=""))
         elif run.status != "interrupted" or self.error is not None:
-            _write(self.file, replace(self.mark, since=_text(self.at), tries=0, begun=""))
+            self._write(replace(self.mark, since=_text(self.at), tries=0, begun=""))
+
+    def _write(self, mark: Mark) -> None:
+        _write(self.state, _file(self.state, self.job), mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,16 @@ def due_jobs(state: StateFolder, jobs: Sequence[Job], now: datetime) -> Iterator
         for job in jobs:
             if job not in active([job]):
                 _file(state, job).unlink(missing_ok=True)
+                state.shelf.share(_file(state, job))
         yield sorted(found, key=lambda due: (due.at, due.job.name))
 
 
 def looked_at(state: StateFolder) -> datetime | None:
     """When `run --due` was last called; None if it never was."""
+    file = state.schedules / _LOOKED
+    state.shelf.bring(file)
     try:
-        return datetime.fromtimestamp((state.schedules / _LOOKED).stat().st_mtime, UTC)
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except OSError:
         return None
 
@@ -141,13 +147,14 @@ def looked_at(state: StateFolder) -> datetime | None:
 def is_news(state: StateFolder, text: str) -> bool:
     """Whether this was not said the last time that somebody asked; said each minute, it is spam."""
     file = state.schedules / _SAID
+    state.shelf.bring(file)
     digest = fingerprint(text) if text else ""
     try:
         before = file.read_text("utf-8")
     except OSError:
         before = ""
     if digest != before:
-        write_durably(file, digest.encode())
+        _replace(state, file, digest.encode())
     return bool(digest) and digest != before
 
 
@@ -160,6 +167,7 @@ def _look(state: StateFolder) -> None:
             f"{state.schedules} cannot be written: {(error.strerror or 'failed').lower()}",
             hint="the user who runs exportkit has to be able to write to the state folder",
         ) from None
+    state.shelf.share(state.schedules / _LOOKED)
 
 
 def _take(state: StateFolder, job: Job, now: datetime, taken: ExitStack) -> Due | Skip | None:
@@ -168,7 +176,7 @@ def _take(state: StateFolder, job: Job, now: datetime, taken: ExitStack) -> Due 
     if at is None or not _is_due(state, job, at, now):
         return None
     try:
-        taken.enter_context(held(_lock(state, job), f"job '{job.name}'"))
+        taken.enter_context(state.shelf.held(_lock(state, job), f"job '{job.name}'"))
     except BusyError as busy:
         return _overlapping(state, job, at, busy)
     # Whoever held the lock until now may have run it.
@@ -180,27 +188,28 @@ def _take(state: StateFolder, job: Job, now: datetime, taken: ExitStack) -> Due 
 def _begin(state: StateFolder, job: Job, at: datetime) -> Due | None:
     file, mark, text = _file(state, job), _read(state, job), _text(at)
     assert mark is not None
-    if mark.skipped == text and holder_of(state.locks / f"{job.name}.lock") is not None:
+    if mark.skipped == text and state.shelf.holder(state.locks / f"{job.name}.lock"):
         return None  # it was said, and is still so
     tries = mark.tries + 1 if mark.begun == text else 1
     mark = replace(mark, begun=text, tries=tries)
-    _write(file, mark)
+    _write(state, file, mark)
     if tries <= MOST_TRIES:
-        return Due(job, at, file, mark)
+        return Due(job, at, state, mark)
     error = InterruptedRun(
         f"given up for {at:%Y-%m-%d %H:%M}: the run was stopped {MOST_TRIES} times before it ended",
         hint=f"the next time is tried again; to run it now: exportkit run {job.name}",
     )
-    return Due(job, at, file, mark, error)
+    return Due(job, at, state, mark, error)
 
 
 def _overlapping(state: StateFolder, job: Job, at: datetime, busy: BusyError) -> Skip | None:
     """What to say of a time that came while the one before it is being run; None if it was said."""
     mark, file = _read(state, job), _file(state, job).with_suffix(".skipped")
+    state.shelf.bring(file)
     said = file.read_text("utf-8") if file.exists() else ""
     if mark is None or not mark.begun or _moment(mark.begun) >= at or said == _text(at):
         return None
-    write_durably(file, _text(at).encode())
+    _replace(state, file, _text(at).encode())
     return Skip(job, at, busy)
 
 
@@ -210,12 +219,13 @@ def _is_due(state: StateFolder, job: Job, at: datetime, now: datetime) -> bool:
         # As of the moment before this minute: cron begins within it.
         begun = now.replace(second=0, microsecond=0) - timedelta(seconds=1)
         mark = Mark(_schedule(job), _text(begun))
-        _write(_file(state, job), mark)
+        _write(state, _file(state, job), mark)
     return at > _moment(mark.since)
 
 
 def _read(state: StateFolder, job: Job) -> Mark | None:
     """The job's mark, if it is of the schedule that the job has now. A damaged one is none."""
+    state.shelf.bring(_file(state, job))
     try:
         known: dict[str, Any] = json.loads(_file(state, job).read_bytes())
         mark = Mark(**known)
@@ -226,8 +236,13 @@ def _read(state: StateFolder, job: Job) -> Mark | None:
     return mark if mark.schedule == _schedule(job) else None
 
 
-def _write(file: Path, mark: Mark) -> None:
-    write_durably(file, json.dumps(asdict(mark)).encode())
+def _write(state: StateFolder, file: Path, mark: Mark) -> None:
+    _replace(state, file, json.dumps(asdict(mark)).encode())
+
+
+def _replace(state: StateFolder, file: Path, content: bytes) -> None:
+    write_durably(file, content)
+    state.shelf.share(file)
 
 
 def _file(state: StateFolder, job: Job) -> Path:

@@ -9,7 +9,6 @@ from exportkit.engines.located import modified_at
 from exportkit.errors import ExportkitError
 from exportkit.operations.schedules import is_skip, next_time
 from exportkit.pipeline.prepare import prepare
-from exportkit.state.locks import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +57,7 @@ class JobState:
 
 def state_of(workspace: Workspace, host: Host, house: House, job: Job, now: datetime) -> JobState:
     """How a job is now, without asking its destination. Raises JournalError."""
-    running = holder_of(house.state.locks / f"{job.name}.lock")
+    running = house.runner(job.name)
     latest = house.journal.runs(job.name, limit=_LOOKED_AT)
     # While a run is on, what it will come to is not known: the one before it is the last.
     over = [past.run for past in latest if past.finished_at or running is None]

@@ -36,9 +36,11 @@ def deliver(work: Work, plan: Plan, record: Record) -> None:
             _send_whole(work, plan, line)
             # Nothing of it shows before `finish`, so that is what has to be known of before.
             record.begin(work.place.name, facts)
+            work.house.shelf.still_held()
             work.prepared.destination.finish(work.session, work.target)
         else:
             record.begin(work.place.name, facts, folded=False)
+            _share_outgoing(work, plan)
             _send_changes(work, plan, line)
     except ExportkitError:
         if not work.whole:
@@ -63,7 +65,15 @@ def _line(work: Work, plan: Plan) -> Line:
         settle_for=work.prepared.job.limits.settle,
         stopped=work.orders.stopped,
         sent=work.watch.sent,
+        share=work.house.shelf.share,
+        may_call=work.house.shelf.still_held,
     )
+
+
+def _share_outgoing(work: Work, plan: Plan) -> None:
+    """Put what the batches are ranges of where another runner finds it if this one dies."""
+    sent = [plan.accepted] if plan.mode == "full" else []
+    work.house.shelf.share(plan.folder / "changes", *sent)
 
 
 def _send_whole(work: Work, plan: Plan, line: Line) -> None:
@@ -136,11 +146,16 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
         target=work.target.catalogue.name,
         key=work.key,
     )
+    shelf = work.house.shelf
+    if before is not None:
+        shelf.bring(*before.rows_files)
     done = [batch for batch in batches if batch.state == "done"]
     planned, left = counts.sent + counts.removed, plan.changes("left")
     complete = sum(batch.rows for batch in done if not batch.refused) == planned
-    if complete and (work.whole or (done and _is_all(plan, before))):
+    here = plan.accepted.exists()  # of a run on another host only what it sent is known
+    if complete and here and (work.whole or (done and _is_all(plan, before))):
         snapshots.adopt(plan.accepted, new)
+        shelf.share(work.place, fenced=True)
     elif batches or left.exists():
         answered = [batch for batch in batches if batch.state in ("done", "folded")]
         everything = outcome.confirm(plan, answered, desk)
@@ -149,7 +164,9 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
             confirmed = everything if done == answered else outcome.confirm(plan, done, desk)
             old = None if work.whole else before
             snapshots.fold(old, confirmed, desk, new)
+            shelf.share(work.place, fenced=True)
             left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
+            shelf.share(left)
     elif planned:
         counts = counts_before_sending(counts)
     if not work.whole:
@@ -176,6 +193,7 @@ def recover(work: Work) -> None:
     journal, state = work.house.journal, work.house.state
     for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
         work.watch.stage("settling", earlier.run_id)
+        work.house.shelf.bring(state.run(earlier.run_id))
         facts = earlier.facts
         columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
         plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)

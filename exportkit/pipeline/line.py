@@ -85,7 +85,9 @@ class Pending:
 class Line:
     """The way to one target in one run: whom to call, where to write down, when to stop.
 
-    `rows_of` reads rows of the plan again: of this operation, from this one on, so many.
+    `rows_of` reads rows of the plan again: of this operation, from this one on, so many. `share`
+    shows a new file to all runners; `may_call` raises if this is not the one that runs the job any
+    more.
     """
 
     sender: Sender
@@ -100,6 +102,8 @@ class Line:
     settle_for: timedelta = timedelta(hours=1)
     stopped: Callable[[], bool] = lambda: False
     sent: Callable[[int], None] = lambda _rows: None
+    share: Callable[[Path], None] = lambda _path: None
+    may_call: Callable[[], None] = lambda: None
     sleep: Callable[[float], None] = time.sleep
     pending: dict[str, Pending] = field(default_factory=dict)
 
@@ -148,6 +152,7 @@ def _note_refusals(line: Line, batch_id: str, rejections: Sequence[Rejection]) -
     if rejections:
         schema = pa.schema([(name, pa.string()) for name in ("key", "column", "reason")])
         write_batches([pa.RecordBatch.from_pylist(list(rows.values()), schema)], schema, path)
+        line.share(path)
     return len(rows)
 
 
@@ -170,7 +175,12 @@ def rest(line: Line, seconds: float) -> None:
 
 def called(line: Line, call: Callable[[], Answer]) -> Answer:
     """The answer of a hook, waited for where the destination asks for patience."""
-    return patiently(call, lambda seconds: rest(line, seconds))
+
+    def ours() -> Answer:
+        line.may_call()
+        return call()
+
+    return patiently(ours, lambda seconds: rest(line, seconds))
 
 
 def made_again(line: Line, waiting: Pending) -> Batch:

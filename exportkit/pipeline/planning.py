@@ -128,6 +128,8 @@ def _before(work: Work, engine: DuckEngine) -> Before:
     """What earlier runs, and other jobs with the same target, have delivered."""
     snapshot = snapshots.read_snapshot(work.place)
     others = snapshots.others(work.place) if work.prepared.mode == "mirror" else []
+    known = [snapshot, *others] if snapshot else others
+    work.house.shelf.bring(*(path for each in known for path in each.rows_files))
     elsewhere = [engine.load(other.delivered).select(KEY) for other in others]
     return Before(
         delivered=engine.load(snapshot.delivered) if snapshot else None,
@@ -164,6 +166,7 @@ def _unsettled(work: Work, engine: DuckEngine) -> Any:
     journal, frames = work.house.journal, []
     for earlier in journal.open_runs(work.prepared.job.name, work.place.name):
         folder, facts = work.house.state.run(earlier.run_id), earlier.facts
+        work.house.shelf.bring(folder)
         plan = Plan(folder, facts["mode"], tuple(facts["columns"]), Counts())
         for batch in journal.batches(earlier.run_id):
             if batch.state in ("intended", "pending", "unknown"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from exportkit.access.credentials import KeptCredentials
+from exportkit.access.credentials import kept_credentials
 from exportkit.config.names import nearest_hint
 from exportkit.config.references import resolve
 from exportkit.config.schemas import check_options
@@ -57,14 +57,15 @@ def resolved(workspace: Workspace, file: ConnectionFile, facts: Description) -> 
     Opens nothing yet. Raises ConfigError if a reference is unset.
     """
     options = resolve(file.options, file.document, ("options",), root=workspace.root)
+    state = state_folder(workspace.root, workspace.state)
     return Connection(
         file.name,
         file.type,
         file.display_name,
         {**_defaults(facts.connection_options), **options},
         workspace.root,
-        KeptCredentials(state_folder(workspace.root, workspace.state).credentials, file.name),
-        counted_calls(facts.limits, user_of(workspace.root, file.name)),
+        kept_credentials(state, file.name),
+        counted_calls(facts.limits, user_of(workspace.root, file.name, state), state),
     )
 
 
@@ -166,7 +167,7 @@ def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:
     path = (workspace.root / given).resolve()
-    state = (workspace.root / workspace.state).resolve()
+    state = state_folder(workspace.root, workspace.state).home
     allowed = (workspace.root.resolve(), *workspace.outputs)
     wrong = hint = ""
     if not any(path.is_relative_to(folder) for folder in allowed):

@@ -51,6 +51,7 @@ def run_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> R
             recover(work)
             plan = reviewed(work) if orders.plan_id else plan_work(work, streams=work.whole)
             record.learn(plan.counts, plan.reasons)
+            house.shelf.share(plan.rejections)
             before = snapshots.read_snapshot(work.place)
             limits = prepared.description.limits
             check_guards(
@@ -77,6 +78,7 @@ def plan_job(prepared: Prepared, house: House, orders: Orders, watch: Watch) -> 
     with working(prepared, house, new_run_id(job), orders, watch) as work:
         plan = plan_work(work)
         write_reviewed(plan, inputs(work))
+        house.shelf.share(plan.folder)
         catalogue = work.target.catalogue
         calls = Calls(calls_needed(work, plan), catalogue.details.get("calls_left"))
         return Planned(job, catalogue.name, plan, sample(plan), calls)
@@ -92,7 +94,9 @@ def working(
     if orders.plan_id is None:
         new_folder(new_folder(folder) / "refused")
     else:
+        house.shelf.bring(folder)
         require_plan(folder)
+    house.shelf.bring(house.state.snapshots, named=snapshots.FACTS)
     connection = prepared.resolved_connection()
     watch.stage("reading", f"source {job.source}")
     with (
@@ -132,10 +136,12 @@ def _catalogue(prepared: Prepared, house: House, session: Any, orders: Orders) -
     """What is at the target now, kept for offline plans; or what was there the last time."""
     known = house.state.catalogue(prepared.connection.name, dict(prepared.job.destination))
     if orders.offline and prepared.destination.can("describe_target"):
+        house.shelf.bring(known)
         return catalogues.recall(known)
     catalogue = prepared.destination.describe_target(
         session, prepared.options, planning=orders.planning
     )
     if prepared.destination.can("describe_target"):
         catalogues.remember(known, catalogue)
+        house.shelf.share(known)
     return catalogue

@@ -17,15 +17,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from exportkit.errors import JournalError, QuotaSpentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from exportkit.records import Limits
     from exportkit.services import Counter
+    from exportkit.state.folder import StateFolder
 
 T = TypeVar("T", int, float, str)
 log = logging.getLogger("exportkit.state")
@@ -92,7 +94,7 @@ class CountedCalls:
 
     def ended(self) -> None:
         """The call of the last turn has been answered: the service counted it by now."""
-        with _opened(self._file) as (count, save):
+        with self._opened() as (count, save):
             if self._turn in count.recent:
                 count.recent.remove(self._turn)
             count.recent.append(self._steady())
@@ -100,7 +102,7 @@ class CountedCalls:
 
     def spent(self) -> datetime:
         """Note that the service gives no more calls today; answers when there are some again."""
-        with _opened(self._file) as (count, save):
+        with self._opened() as (count, save):
             now = self._now()
             midnight = _midnight(now)
             day_began = midnight - timedelta(days=1)
@@ -112,15 +114,24 @@ class CountedCalls:
 
     def left(self) -> int | None:
         """How many calls are left today; None if nothing limits them."""
-        with _opened(self._file) as (count, _):
+        with self._opened() as (count, _):
             if self._until(count) is not None:
                 return 0
             made = count.days.get(_date(self._now()), 0)
         return None if self._per_day is None else max(0, self._per_day - made)
 
+    @property
+    def _forget(self) -> str:
+        """What to do so that the count begins anew."""
+        return f"remove {self._file}"
+
+    def _opened(self) -> AbstractContextManager[tuple[Count, Callable[[], None]]]:
+        """The count, ours alone while the block runs, and what keeps it."""
+        return _opened(self._file)
+
     def _attempt(self) -> float:
         """Take a turn if there is one; answers the seconds until one may be free, 0 if taken."""
-        with _opened(self._file) as (count, save):
+        with self._opened() as (count, save):
             if (until := self._until(count)) is not None:
                 raise self._quota_spent(until)
             now = self._steady()
@@ -154,19 +165,21 @@ class CountedCalls:
             f"the calls that this API key has in a day{often} are used up",
             until=until,
             hint=f"there are more from {until:%Y-%m-%d %H:%M} UTC; nothing is lost, run the job "
-            f"again then. If you were given more, remove {self._file}",
+            f"again then. If you were given more, {self._forget}",
         )
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._wall(), UTC)
 
 
-def counted_calls(limits: Limits, user: str = "") -> Counter:
+def counted_calls(limits: Limits, user: str = "", state: StateFolder | None = None) -> Counter:
     """What answers the count of a key's calls, by the destination's limits or those given to it.
 
     `user` is written down beside the count (see `user_of`). Nothing is opened before a count is
-    asked for. It raises JournalError if the account has no home to keep it in.
+    asked for. It raises JournalError if the account has no home to keep it in. Where several
+    runners share the `state`, they share the count.
     """
+    shared = state.database if state else None
 
     def of(
         key: str, /, *, per_second: float | None = None, per_day: int | None = None
@@ -177,14 +190,21 @@ def counted_calls(limits: Limits, user: str = "") -> Counter:
             calls_per_second=per_second or limits.calls_per_second,
             calls_per_day=per_day or limits.calls_per_day,
         )
+        if shared is not None:
+            from exportkit.state.sharedcalls import SharedCalls
+
+            return SharedCalls(shared.database, name, holding, user)
         return CountedCalls(calls_folder() / f"{name}.json", holding, user)
 
     return of
 
 
-def user_of(workspace: Path, connection: str) -> str:
-    """How a connection of a workspace is called among those that use a key."""
-    return f"{workspace}\n{connection}"
+def user_of(workspace: Path, connection: str, state: StateFolder | None = None) -> str:
+    """How a connection of a workspace is called among those that use a key.
+
+    What several runners share is one workspace, wherever it lies on each.
+    """
+    return f"{state.shown if state and state.database else workspace}\n{connection}"
 
 
 def calls_folder() -> Path:
@@ -231,20 +251,24 @@ def _opened(file: Path) -> Iterator[tuple[Count, Callable[[], None]]]:
 def read_count(file: Path) -> Count:
     """What a key's file says. One that is damaged counts as empty, with a warning."""
     try:
-        found = json.loads(file.read_bytes())
-        return Count(
-            {str(day): int(number) for day, number in found["days"].items()},
-            [float(turn) for turn in found["recent"]],
-            {str(day): float(until) for day, until in found["spent"].items()},
-            {str(user): str(day) for user, day in found.get("users", {}).items()},
-            found.get("per_day"),
-        )
+        return count_of(json.loads(file.read_bytes()))
     except FileNotFoundError:
         return Count()
     except (ValueError, TypeError, LookupError, AttributeError):
         # The service counts as well, and its word is heeded: this is no reason to stop a run.
         log.warning("%s was damaged: today's calls are counted from none again", file)
         return Count()
+
+
+def count_of(found: Mapping[str, Any]) -> Count:
+    """The count that was written down so. Raises LookupError and the like for another thing."""
+    return Count(
+        {str(day): int(number) for day, number in found["days"].items()},
+        [float(turn) for turn in found["recent"]],
+        {str(day): float(until) for day, until in found["spent"].items()},
+        {str(user): str(day) for user, day in found.get("users", {}).items()},
+        found.get("per_day"),
+    )
 
 
 def _save(file: Path, count: Count) -> None:

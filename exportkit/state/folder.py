@@ -5,24 +5,45 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import Draft, make_folder, synced
 from exportkit.errors import ConfigError, JournalError
+from exportkit.state.shelf import FolderShelf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exportkit.state.shared import DatabaseShelf
+    from exportkit.state.shelf import Shelf
 
 log = logging.getLogger("exportkit.state")
 
 
 @dataclass(frozen=True, slots=True)
 class StateFolder:
-    """The layout of a state folder. It holds personal data, so it is of mode 0700."""
+    """The layout of a state folder. It holds personal data, so it is of mode 0700.
+
+    With a state in a database this is the workbench of one process, and `shelf` what all runners
+    see. `home` is where what people look at on this machine lies, such as the report.
+    """
 
     root: Path
+    shelf: Shelf = field(default_factory=FolderShelf, repr=False, compare=False)
+    database: DatabaseShelf | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def home(self) -> Path:
+        """Where the report and the metrics of this machine lie."""
+        return self.root if self.database is None else self.database.home
+
+    @property
+    def shown(self) -> str:
+        """Where the state is, for people."""
+        return str(self.root) if self.database is None else self.database.shown
 
     @property
     def journal(self) -> Path:
@@ -48,9 +69,14 @@ class StateFolder:
         """The folder of one run or plan."""
         return self.runs / run_id
 
+    @property
+    def snapshots(self) -> Path:
+        """One folder a job, in it one a target."""
+        return self.root / "snapshots"
+
     def snapshot(self, job: str, target: object) -> Path:
         """Where a job's snapshot of one target lies."""
-        return self.root / "snapshots" / job / fingerprint(target)[:16]
+        return self.snapshots / job / fingerprint(target)[:16]
 
     def catalogue(self, connection: str, options: object) -> Path:
         """Where the last known description of a target lies."""
@@ -59,16 +85,13 @@ class StateFolder:
     def catalogues(self, connection: str) -> list[Path]:
         """Where the last known descriptions of all targets of a connection lie."""
         # No other connection's: its name would have to be as long as this one's, so the same.
-        return sorted((self.root / "catalogues").glob(f"{connection}-{'?' * 16}.json"))
+        pattern = f"{connection}-{'?' * 16}.json"
+        known = self.shelf.files(self.root / "catalogues")
+        return sorted(path for path in known if path.match(pattern))
 
     def size(self) -> int:
         """The bytes of all files in it."""
-        total = 0
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                with suppress(OSError):  # it has gone meanwhile
-                    total += Path(folder, name).lstat().st_size
-        return total
+        return sum(self.shelf.files(self.root).values())
 
     @property
     def credentials(self) -> Path:
@@ -77,16 +100,27 @@ class StateFolder:
 
 
 def state_folder(root: Path, state: str) -> StateFolder:
-    """The state folder of a workspace, whether it is there or not. Makes nothing.
+    """The state folder of a workspace, whether it is there or not. Makes and opens nothing.
 
     Raises ConfigError for a kind of state that this version does not have.
     """
-    if "://" in state:
+    if "://" not in state:
+        return StateFolder((root / state).resolve())
+    if not state.startswith(("postgresql://", "postgres://")):
         raise ConfigError(
-            "this version keeps its state in a folder only",
-            hint="write a folder's name under `state:` in exportkit.yaml",
+            f"a state cannot be kept in {state.partition('://')[0]}",
+            hint="write a folder's name, or postgresql://..., under `state:` in exportkit.yaml",
         )
-    return StateFolder((root / state).resolve())
+    shelf = _database_shelf(root.resolve(), state)
+    return StateFolder(shelf.root, shelf, shelf)
+
+
+@cache
+def _database_shelf(root: Path, state: str) -> DatabaseShelf:
+    """One for this process: its workbench, its sessions, its locks."""
+    from exportkit.state.shared import DatabaseShelf
+
+    return DatabaseShelf(state, root / ".exportkit")
 
 
 def open_state(root: Path, state: str) -> StateFolder:
@@ -97,23 +131,26 @@ def open_state(root: Path, state: str) -> StateFolder:
     """
     folder = state_folder(root, state)
     try:
-        parts = ("locks", "runs", "snapshots", "catalogues")
-        for path in (folder.root, *(folder.root / part for part in parts)):
-            make_folder(path)
-        ignore = folder.root / ".gitignore"
-        if not ignore.exists():
-            # Whatever the workspace's own .gitignore says, profiles don't belong in git.
-            write_durably(ignore, b"*\n")
-        open_to_all = folder.root.stat().st_mode & 0o007
+        _make_private(folder.home)
+        if folder.database is not None:
+            folder.database.open_workbench()
+        for part in ("locks", "runs", "snapshots", "catalogues"):
+            make_folder(folder.root / part)
     except OSError as error:
-        raise _unwritable(folder.root, error) from None
-    if open_to_all:
-        log.warning(
-            "everybody may look into %s, which holds personal data: chmod 700 %s",
-            folder.root,
-            folder.root,
-        )
+        raise unwritable(folder.home, error) from None
     return folder
+
+
+def _make_private(home: Path) -> None:
+    make_folder(home)
+    ignore = home / ".gitignore"
+    if not ignore.exists():
+        # Whatever the workspace's own .gitignore says, profiles don't belong in git.
+        write_durably(ignore, b"*\n")
+    if home.stat().st_mode & 0o007:
+        log.warning(
+            "everybody may look into %s, which holds personal data: chmod 700 %s", home, home
+        )
 
 
 def new_folder(path: Path) -> Path:
@@ -123,7 +160,7 @@ def new_folder(path: Path) -> Path:
         path.mkdir(mode=0o700)
         synced(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     return path
 
 
@@ -139,7 +176,7 @@ def write_durably(path: Path, content: bytes) -> None:
             draft.file.write(content)
             draft.commit()
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
 def fingerprint(value: object) -> str:
@@ -161,7 +198,8 @@ def read_json(path: Path) -> Any:
         ) from None
 
 
-def _unwritable(path: Path, error: OSError) -> JournalError:
+def unwritable(path: Path, error: OSError) -> JournalError:
+    """What to say where a file of the state cannot be written."""
     return JournalError(
         f"{path} cannot be written: {(error.strerror or type(error).__name__).lower()}",
         hint="the state folder has to be a folder that the user who runs exportkit may write to, "

@@ -1,5 +1,7 @@
 """The journal: runs, batches and the audit, in one SQLite file with a write-ahead log.
 
+Or, where several runners share it, in their PostgreSQL: the same tables, the same statements.
+
 It holds no personal data: ids, counts, times and receipts, never a key or a value. What a call is
 about to do is durable here before the call leaves; its answer, after.
 """
@@ -8,17 +10,17 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from exportkit.errors import JournalError
-from exportkit.records import Counts, Failure, Operation, Run
 from exportkit.state.audits import AuditEntry, entry_of
 from exportkit.state.batches import BatchState, JournaledBatch
 from exportkit.state.failures import AWAY, UNWRITABLE, journal_error
+from exportkit.state.runs import run_of
 from exportkit.state.tables import audit as _audit
 from exportkit.state.tables import batches as _batches
 from exportkit.state.tables import old_runs
@@ -26,46 +28,40 @@ from exportkit.state.tables import runs as _runs
 from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from sqlalchemy.exc import SQLAlchemyError
 
-@dataclass(frozen=True, slots=True)
-class JournaledRun:
-    """A run as the journal knows it. `facts` say what it was planned from."""
-
-    run_id: str
-    job: str
-    status: str
-    started_at: datetime
-    finished_at: datetime | None
-    counts: Counts
-    error: Failure | None
-    reasons: tuple[Mapping[str, Any], ...]
-    facts: Mapping[str, Any]
-    target: str = ""
-    folded: bool = True
-
-    @property
-    def run(self) -> Run:
-        """The run as `run --json` shows it. One that nobody finished was interrupted."""
-        return Run(
-            self.run_id,
-            self.job,
-            self.status if self.finished_at else "interrupted",  # type: ignore[arg-type]
-            self.started_at,
-            self.finished_at or self.started_at,
-            self.counts,
-            self.error,
-        )
+    from exportkit.errors import ExportkitError
+    from exportkit.records import Operation, Run
+    from exportkit.state.runs import JournaledRun
+    from exportkit.state.shared import DatabaseShelf
 
 
 class Journal:
-    """An open journal. Every method is one transaction; writers on other processes wait."""
+    """An open journal. Every method is one transaction; writers on other processes wait.
 
-    def __init__(self, engine: sa.Engine, path: Path) -> None:
+    `fenced` opens the transactions in which batches are written, if they are to fail once a lock is
+    lost; `skew` is how far the clock of the journal's times is ahead of this host's.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        explain: Callable[[SQLAlchemyError], ExportkitError],
+        *,
+        order: sa.ColumnElement[Any] | None = None,
+        fenced: Callable[[], AbstractContextManager[sa.Connection]] | None = None,
+        skew: timedelta = timedelta(0),
+    ) -> None:
         self._engine = engine
-        self._path = path
+        self._explain = explain
+        # As they were written down, not by their times: a clock may have jumped between them.
+        self._order = sa.literal_column("runs.rowid") if order is None else order
+        self._fenced = fenced or engine.begin
+        self._skew = skew
 
     def begin_run(
         self,
@@ -113,13 +109,12 @@ class Journal:
         statuses: Sequence[str] = (),
     ) -> list[JournaledRun]:
         """The runs of a job, or of all, the latest first; only those of these statuses, if any."""
-        # As they were written down, not by their times: a clock may have jumped back between them.
-        query = sa.select(_runs).order_by(sa.literal_column("runs.rowid").desc())
+        query = sa.select(_runs).order_by(self._order.desc())
         if job is not None:
             query = query.where(_runs.c.job == job)
         if statuses:
             query = query.where(_runs.c.status.in_(statuses))
-        return [_run(row) for row in self._read(query.limit(limit))]
+        return [run_of(row) for row in self._read(query.limit(limit))]
 
     def open_runs(self, job: str, target: str) -> list[JournaledRun]:
         """Runs to this target whose answers are not in its snapshot yet, the earliest first."""
@@ -128,18 +123,18 @@ class Journal:
             _runs.c.target == target,
             _runs.c.folded.is_(False),
         )
-        return [_run(row) for row in self._read(query.order_by(_runs.c.started_at, _runs.c.run_id))]
+        return [run_of(row) for row in self._read(query.order_by(self._order))]
 
     def run(self, run_id: str) -> JournaledRun | None:
         """One run, or None."""
         rows = self._read(sa.select(_runs).where(_runs.c.run_id == run_id))
-        return _run(rows[0]) if rows else None
+        return run_of(rows[0]) if rows else None
 
     def intend(
         self, batch_id: str, run_id: str, operation: Operation, first_row: int, rows: int
     ) -> None:
         """Record that a batch is about to be handed over."""
-        self._write(
+        self._write_fenced(
             sa.insert(_batches).values(
                 batch_id=batch_id,
                 run_id=run_id,
@@ -148,7 +143,7 @@ class Journal:
                 rows=rows,
                 state="intended",
                 refused=0,
-                intended_at=_text(datetime.now(UTC)),
+                intended_at=_text(datetime.now(UTC) + self._skew),
             )
         )
 
@@ -156,7 +151,7 @@ class Journal:
         self, batch_id: str, state: BatchState, *, receipt: str | None = None, refused: int = 0
     ) -> None:
         """Record what the destination said of a batch."""
-        self._write(
+        self._write_fenced(
             sa.update(_batches)
             .where(_batches.c.batch_id == batch_id)
             .values(
@@ -175,7 +170,7 @@ class Journal:
         )
         fold = sa.update(_batches).where(mine, _batches.c.state == "done").values(state="folded")
         close = sa.update(_runs).where(_runs.c.run_id == run_id, ~sa.exists(still))
-        with self._explained(), self._engine.begin() as connection:
+        with self._explained(), self._fenced() as connection:
             connection.execute(fold)
             connection.execute(close.values(folded=True))
 
@@ -224,7 +219,7 @@ class Journal:
                 row.state,
                 row.receipt,
                 row.refused,
-                row.intended_at,
+                _text(datetime.fromisoformat(row.intended_at) - self._skew),
             )
             for row in self._read(query)
         ]
@@ -253,6 +248,10 @@ class Journal:
         with self._explained(), self._engine.begin() as connection:
             connection.execute(statement)
 
+    def _write_fenced(self, statement: sa.Executable) -> None:
+        with self._explained(), self._fenced() as connection:
+            connection.execute(statement)
+
     def _read(self, statement: sa.Executable) -> list[Any]:
         with self._explained(), self._engine.connect() as connection:
             return list(connection.execute(statement))
@@ -262,7 +261,7 @@ class Journal:
         try:
             yield
         except sa.exc.SQLAlchemyError as error:
-            raise journal_error(self._path, error) from None
+            raise self._explain(error) from None
 
 
 @contextmanager
@@ -282,14 +281,28 @@ def open_journal(path: Path) -> Iterator[Journal]:
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
+    explain = partial(journal_error, path)
     try:
         try:
             prepare(engine, path)
         except sa.exc.SQLAlchemyError as error:
-            raise journal_error(path, error) from None
-        yield Journal(engine, path)
+            raise explain(error) from None
+        yield Journal(engine, explain)
     finally:
         engine.dispose()
+
+
+@contextmanager
+def open_shared_journal(shelf: DatabaseShelf) -> Iterator[Journal]:
+    """The journal of a state in a database. Raises JournalError where it cannot be reached."""
+    database = shelf.database
+    yield Journal(
+        database.engine,
+        database.failure,
+        order=sa.literal_column("runs.number"),
+        fenced=shelf.fenced,
+        skew=shelf.skew(),
+    )
 
 
 def _configure(connection: Any, _record: object) -> None:
@@ -303,22 +316,6 @@ def _configure(connection: Any, _record: object) -> None:
 def _begin(connection: sa.Connection) -> None:
     alone = connection.get_execution_options().get("alone", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if alone else "BEGIN")
-
-
-def _run(row: Any) -> JournaledRun:
-    return JournaledRun(
-        row.run_id,
-        row.job,
-        row.status,
-        datetime.fromisoformat(row.started_at),
-        datetime.fromisoformat(row.finished_at) if row.finished_at else None,
-        Counts(**row.counts),
-        Failure(**row.error) if row.error else None,
-        tuple(row.reasons),
-        row.facts,
-        row.target,
-        row.folded,
-    )
 
 
 def _text(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.errors import BusyError, JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 SKIPPED = "skipped: "
@@ -32,7 +32,7 @@ def held(path: Path, what: str) -> Iterator[None]:
         # Not quite at once: `status` holds a lock for an instant when it asks who does.
         lock.acquire(timeout=0.25, poll_interval=0.02)
     except Timeout:
-        raise _busy(path, what) from None
+        raise busy(_read_holder(path), what) from None
     except OSError as error:
         raise JournalError(
             f"the lock {path} cannot be taken: {(error.strerror or 'failed').lower()}",
@@ -60,8 +60,8 @@ def holder_of(path: Path) -> dict[str, Any] | None:
         return _read_holder(path)
 
 
-def _busy(path: Path, what: str) -> BusyError:
-    holder = _read_holder(path)
+def busy(holder: Mapping[str, Any], what: str) -> BusyError:
+    """What is said of something that somebody holds: who, and since when, if that is known."""
     since = datetime.fromisoformat(holder["since"]).astimezone() if holder else None
     when = f" since {since:%Y-%m-%d %H:%M:%S}" if since else ""
     who = f" as pid {holder['pid']} on {holder['host']}" if holder else ""

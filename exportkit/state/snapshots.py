@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 REASON = "exportkit_reason"
+FACTS = "snapshot.json"
+"""The file that names those that count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Snapshot:
     target: str = ""
     key: str = ""
 
+    @property
+    def rows_files(self) -> tuple[Path, ...]:
+        """The files with its rows."""
+        return tuple(path for path in (self.delivered, self.refused) if path is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
@@ -62,7 +69,7 @@ class Confirmed:
 
 def read_snapshot(folder: Path) -> Snapshot | None:
     """The snapshot in the folder, or None. Raises JournalError if it is damaged or newer."""
-    path = folder / "snapshot.json"
+    path = folder / FACTS
     try:
         facts = read_json(path)
     except JournalError:
@@ -169,8 +176,8 @@ def _publish(snapshot: Snapshot) -> Snapshot:
         "key": snapshot.key,
     }
     synced(snapshot.folder)
-    write_durably(snapshot.folder / "snapshot.json", json.dumps(facts, indent=1).encode())
-    counted = {"snapshot.json", facts["delivered"], facts["refused"]}
+    write_durably(snapshot.folder / FACTS, json.dumps(facts, indent=1).encode())
+    counted = {FACTS, facts["delivered"], facts["refused"]}
     for path in snapshot.folder.iterdir():
         if path.name not in counted:
             path.unlink()

@@ -49,6 +49,42 @@ audit = sa.Table(
     sa.Column("details", sa.JSON, nullable=False),
 )
 
+shared = sa.MetaData()
+"""What only a database has that several runners use: elsewhere files and the kernel do this."""
+holders = sa.Table(
+    "holders",
+    shared,
+    sa.Column("lock", sa.String, primary_key=True),
+    sa.Column("token", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("since", sa.String, nullable=False),
+    sa.Column("session", sa.Integer, nullable=False),
+)
+files = sa.Table(
+    "files",
+    shared,
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("content", sa.String, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+pieces = sa.Table(
+    "pieces",
+    shared,
+    sa.Column("content", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sa.Column("packed", sa.LargeBinary, nullable=False),
+)
+calls = sa.Table(
+    "calls",
+    shared,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("count", sa.JSON, nullable=False),
+)
+
 
 def old_runs(job: str, before: str, latest: str) -> sa.Select[tuple[str]]:
     """The ids of a job's runs that began before, but the latest and those that are still open."""

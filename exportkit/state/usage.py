@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exportkit.state.calls import calls_folder, read_count
+from exportkit.state.calls import calls_folder, read_count, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from exportkit.state.calls import Count
+    from exportkit.state.folder import StateFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +30,17 @@ class KeyUsage:
     shared: bool = False
 
 
-def usage_of(workspace: Path) -> list[KeyUsage]:
+def usage_of(workspace: Path, state: StateFolder | None = None) -> list[KeyUsage]:
     """The keys that connections of this workspace have called under, by the connections' names.
 
-    Raises JournalError if the account has no home that they could be counted in.
+    Raises JournalError if the account has no home that they could be counted in, or the database
+    of the state cannot be reached.
     """
     found = []
-    for file in sorted(calls_folder().glob("*.json")):
-        count = read_count(file)
+    here = user_of(workspace, "", state).strip()
+    for count in _counts(state):
         users = [user.rpartition("\n") for user in count.users]
-        mine = sorted(name for root, _, name in users if root == str(workspace))
+        mine = sorted(name for root, _, name in users if root == here)
         if mine:
             found.append(
                 KeyUsage(
@@ -48,3 +52,11 @@ def usage_of(workspace: Path) -> list[KeyUsage]:
                 )
             )
     return sorted(found, key=lambda usage: usage.connections)
+
+
+def _counts(state: StateFolder | None) -> list[Count]:
+    if state is not None and state.database is not None:
+        from exportkit.state.sharedcalls import all_counts
+
+        return all_counts(state.database.database)
+    return [read_count(file) for file in sorted(calls_folder().glob("*.json"))]

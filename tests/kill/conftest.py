@@ -52,7 +52,9 @@ def make_workspace(folder: Path, mode: str) -> None:
     write_yaml(folder / "jobs" / "letter.yaml", job)
 
 
-def write_connection(folder: Path, faults: Sequence[dict[str, Any]] = (), **options: Any) -> None:
+def write_connection(
+    folder: Path, faults: Sequence[dict[str, Any]] = (), /, **options: Any
+) -> None:
     """The connection to the fault destination, whose ledger is in the workspace."""
     options = {"folder": "ledger", "faults": list(faults), **options}
     connection = {"name": "stand", "type": "faulty", "options": options}
