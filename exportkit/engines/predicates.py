@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 
-def _words(text: str) -> frozenset[str]:
+def words(text: str) -> frozenset[str]:
+    """The words of a text, as a set."""
     return frozenset(text.split())
 
 
 # sqlglot's classes by name, so that this module loads without it.
-_NODES = _words("""
+_NODES = words("""
     Column Identifier Literal Boolean Null Paren Tuple Var DataType DataTypeParam Interval
     And Or Not EQ NEQ GT GTE LT LTE Is In Between Like ILike Escape NullSafeEQ NullSafeNEQ
     Add Sub Mul Div IntDiv Mod Neg DPipe Case If Cast TryCast Coalesce Nullif
@@ -36,12 +37,12 @@ _NODES = _words("""
 """)
 
 # Functions that sqlglot knows by name only.
-_FUNCTIONS = _words("""
+_FUNCTIONS = words("""
     now age try_strptime strptime hour minute second weekday date_part datepart date_add date_sub
     datesub strip_accents isnan isfinite prefix suffix
 """)
 
-_TYPES = _words("""
+_TYPES = words("""
     BOOLEAN TINYINT SMALLINT INT BIGINT INT128 UTINYINT USMALLINT UINT UBIGINT FLOAT DOUBLE
     DECIMAL TEXT VARCHAR CHAR DATE TIME TIMESTAMP TIMESTAMPTZ TIMESTAMPNTZ INTERVAL UUID
 """)
@@ -93,22 +94,25 @@ def columns_of(sql: str, columns: Collection[str], *, dialect: str = "duckdb") -
     return {node.name for node in tree.find_all(exp.Column)}
 
 
-def check_tree(sql: str, columns: Collection[str], *, dialect: str) -> exp.Expr:
-    """The checked tree of one expression, its columns spelled as the source does."""
+def check_tree(sql: str, columns: Collection[str] | None, *, dialect: str) -> exp.Expr:
+    """The checked tree of one expression, its columns spelled as the source does.
+
+    Without `columns`, because nobody has asked the database yet, any name will do.
+    """
     from sqlglot import exp
 
     tree = _parse(sql, dialect)
-    real = {name.lower(): name for name in columns}
+    real = {name.lower(): name for name in columns or ()}
     for node in tree.walk():
         _check_node(node, sql)
-        if isinstance(node, exp.Column):
+        if isinstance(node, exp.Column) and columns is not None:
             name = real.get(node.name.lower())
             if name is None:
                 raise ExpressionError(
                     f"there is no column {node.name!r}",
                     known=columns,
                     name=node.name,
-                    offset=_offset(node),
+                    offset=offset_of(node),
                 )
             node.set("this", exp.to_identifier(name, quoted=True))
     return tree
@@ -163,7 +167,7 @@ def _check_node(node: exp.Expr, sql: str) -> None:
     from sqlglot import exp
 
     if isinstance(node, exp.Query | exp.Subquery):
-        raise ExpressionError("a query inside an expression is not allowed", offset=_offset(node))
+        raise ExpressionError("a query inside an expression is not allowed", offset=offset_of(node))
     if isinstance(node, exp.Anonymous):
         if node.name.lower() not in _FUNCTIONS:
             raise _not_on_the_list(node, sql)
@@ -176,7 +180,7 @@ def _check_node(node: exp.Expr, sql: str) -> None:
         # The engine would build two thousand million blanks, beyond its own memory limit.
         raise ExpressionError(f"padding takes a plain number up to {_LONGEST_PAD}")
     if isinstance(node, exp.Column) and len(node.parts) > 1:
-        raise ExpressionError("columns are named without a table", offset=_offset(node))
+        raise ExpressionError("columns are named without a table", offset=offset_of(node))
     if isinstance(node, exp.DataType) and node.this.value not in _TYPES:
         raise ExpressionError(f"the type {node.this.value} is not allowed in an expression")
 
@@ -188,7 +192,7 @@ def _is_short(length: exp.Expr) -> bool:
 def _not_on_the_list(node: exp.Expr, sql: str) -> ExpressionError:
     from sqlglot import exp
 
-    offset = _offset(node)
+    offset = offset_of(node)
     if isinstance(node, exp.AggFunc | exp.Window):
         return ExpressionError(
             "an expression sees one row at a time: no counts, sums or windows",
@@ -206,7 +210,7 @@ def _not_on_the_list(node: exp.Expr, sql: str) -> ExpressionError:
     return ExpressionError(f"{what} is not allowed in an expression", offset=offset)
 
 
-def _offset(node: exp.Expr) -> int | None:
+def offset_of(node: exp.Expr) -> int | None:
     """Where the node starts in the text, as far as the parser remembers."""
     starts = [int(part.meta["start"]) for part in node.walk() if "start" in part.meta]
     return min(starts, default=None)

@@ -93,7 +93,7 @@ class Query:
             check_expression(sql, self._table.names)
         except ExpressionError as error:
             hint = nearest_hint(error.name, error.known) if error.name else error.hint
-            return [Complaint(error.message, _inside(at, sql, error.offset), hint)]
+            return [Complaint(error.message, inside(at, sql, error.offset), hint)]
         return []
 
     def unknown(self, column: str, at: Location) -> list[Complaint]:
@@ -181,7 +181,7 @@ class Query:
             raise SourceError(error.message, hint=hint, location=at) from None
 
 
-def _inside(at: Location, sql: str, offset: int | None) -> Location:
+def inside(at: Location, sql: str, offset: int | None) -> Location:
     """The place `offset` characters into an expression that starts `at`, if it is on one line."""
     if not offset or "\n" in sql:
         return at

@@ -73,14 +73,14 @@ class Table:
         """
         column = identifier(name)
         if name in self._not_text:
-            raise _no_text(name, self._not_text[name])
+            raise no_text(name, self._not_text[name])
         if self.is_text or name in self.written:
             return column
         kind = self._own_types()[name]
         if kind == "VARCHAR":
             return column
         if kind.startswith(_NOT_TEXT):
-            raise _no_text(name, f"bytes ({kind.lower()})")
+            raise no_text(name, f"bytes ({kind.lower()})")
         if kind.endswith("]") or kind.startswith(_NESTED):
             return f"CAST(to_json({column}) AS VARCHAR)"
         return f"CAST({column} AS VARCHAR)"
@@ -91,7 +91,8 @@ class Table:
         return self._own
 
 
-def _no_text(name: str, what: str) -> SourceError:
+def no_text(name: str, what: str) -> SourceError:
+    """The error for a column that cannot be mapped; `what` is what it holds."""
     return SourceError(
         f"column {name!r} holds {what}, not text: it cannot be mapped",
         hint="map another column, or make text of it where the source is made",

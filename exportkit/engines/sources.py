@@ -23,7 +23,9 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.references import resolve
 from exportkit.engines import failures, jail, stores
 from exportkit.engines.arrivals import arrival_of
+from exportkit.engines.databases import open_database
 from exportkit.engines.queries import Query
+from exportkit.engines.servers import is_server
 from exportkit.errors import ExportkitError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     from exportkit.config.source import Source
     from exportkit.engines.arrivals import Arrival
+    from exportkit.engines.databases import OpenDatabase
     from exportkit.engines.files import SourceFile
     from exportkit.engines.readers import Table
     from exportkit.errors import Complaint, Location
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 @contextmanager
 def open_source(
     source: Source, root: Path, *, output: Path | None = None, spill: Path | None = None
-) -> Iterator[OpenSource]:
+) -> Iterator[OpenSource | OpenDatabase]:
     """Open a source for reading.
 
     `root` is the workspace, where relative paths start; `output` the one file that the connection
@@ -51,6 +54,10 @@ def open_source(
     it). Raises SourceError if the source is missing, broken, or of a kind that is not read here,
     JournalError if there is no room for temporary files.
     """
+    if is_server(source, root):
+        with open_database(source, root, spill) as database:
+            yield database
+        return
     source = _resolved(source, root)
     with ExitStack() as stack:
         try:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exportkit.access.roles import require_job, standing_in, unknown_people
+from exportkit.engines.servers import FILES, is_file, scheme_resolved
 from exportkit.engines.sources import open_source
+from exportkit.engines.unopened import complaints_unopened, untranslatable
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.prepare import check_connection, prepare
@@ -49,8 +51,14 @@ class Findings:
             self.checked.append(name)
 
 
-def validate_workspace(workspace: Workspace, host: Host, names: Sequence[str] = ()) -> Findings:
-    """Check the whole workspace, or only the named jobs and what they need."""
+def validate_workspace(
+    workspace: Workspace, host: Host, names: Sequence[str] = (), *, connect: bool = False
+) -> Findings:
+    """Check the whole workspace, or only the named jobs and what they need.
+
+    Database servers are asked only with `connect`; without it, their sources and what jobs say of
+    them are checked as far as the files alone can tell.
+    """
     found = Findings()
     found.read(workspace.document.file)
     found.complaints += unknown_people(workspace)
@@ -77,7 +85,9 @@ def validate_workspace(workspace: Workspace, host: Host, names: Sequence[str] = 
     for source in sources.values():
         found.read(source.document.file)
         users = [each for each in prepared if each.source.name == source.name]
-        found.attempt(partial(_check_source, found, workspace, source, users))
+        offline = not connect and source.database is not None and not is_file(source)
+        check = _check_unopened if offline else _check_source
+        found.attempt(partial(check, found, workspace, source, users))
     return found
 
 
@@ -136,6 +146,21 @@ def _secrets(schema: Mapping[str, Any], at: str) -> Iterator[str]:
         yield from _secrets(part, f"{at}.{name}")
 
 
+def _check_unopened(
+    found: Findings, workspace: Workspace, source: Source, jobs: Sequence[Prepared]
+) -> None:
+    scheme = scheme_resolved(source, workspace.root)
+    if scheme in FILES:
+        return _check_source(found, workspace, source, jobs)
+    found.complaints += complaints_unopened(source, scheme)
+    for each in jobs:
+        for rule in each.job.fields:
+            if rule.sql is not None:
+                path = ("map", rule.field, "sql")
+                found.complaints += untranslatable(each.job.document, path, rule.sql, scheme)
+    return None
+
+
 def _check_source(
     found: Findings, workspace: Workspace, source: Source, jobs: Sequence[Prepared]
 ) -> None:
@@ -144,7 +169,7 @@ def _check_source(
         for each in jobs:
             found.complaints += column_complaints(each.job, opened)
         if opened.is_empty:
-            place = source.document.locate(("file",))
-            found.warnings.append(
-                Complaint(f"source '{source.name}' has a header and no rows", place)
-            )
+            what = "database" if source.database else "file"
+            has = "no rows" if source.database else "a header and no rows"
+            place = source.document.locate((what,))
+            found.warnings.append(Complaint(f"source '{source.name}' has {has}", place))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from exportkit.engines.databases import OpenDatabase
     from exportkit.engines.desk import Desk
     from exportkit.engines.duckdb import DuckEngine
     from exportkit.engines.sources import OpenSource
@@ -58,7 +59,7 @@ class Work:
     orders: Orders
     watch: Watch
     run_id: str
-    opened: OpenSource
+    opened: OpenSource | OpenDatabase
     engine: DuckEngine
     desk: Desk
     session: Any
