@@ -7,6 +7,7 @@ by hand, the first run does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from exportkit.errors import PermissionDeniedError
 from exportkit.state.folder import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from exportkit.config.connection import ConnectionFile, Consent
     from exportkit.records import Connection, Description
     from exportkit.state.journal import Journal
@@ -84,11 +83,18 @@ def account_of(ready: Connection, description: Description) -> dict[str, str]:
     """
     schema = description.connection_options.get("properties", {})
     digests = {
-        f"options.{name}": fingerprint([ready.name, name, value])[:_DIGITS]
+        f"options.{name}": fingerprint([ready.name, name, _bare(value)])[:_DIGITS]
         for name, value in ready.options.items()
         if not is_secret(name, schema.get(name)) and not _is_default(value, schema.get(name))
     }
     return {"type": ready.type, **digests}
+
+
+def _bare(value: Any) -> Any:
+    """The value without what is secret by its name inside of it."""
+    if isinstance(value, Mapping):
+        return {name: _bare(part) for name, part in value.items() if not is_secret(name, None)}
+    return [_bare(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _is_default(value: object, schema: Any) -> bool:

@@ -116,11 +116,18 @@ def _under_secret_key(path: Steps) -> bool:
     if path[0] == "map":
         is_constant = len(path) == 3 and path[2] in ("value", "default")
         return is_constant and is_secret_key(str(path[1]))
+    return _under_secret(path)
+
+
+def _under_secret(path: Steps) -> bool:
     return any(isinstance(step, str) and is_secret_key(step) for step in path)
 
 
 def plain_options(document: Document, at: Steps, schema: Mapping[str, Any]) -> Iterator[Complaint]:
-    """Complaints about options that the schema marks `writeOnly` and that are no references."""
+    """Complaints about options that are secrets and no references: the schema marks `writeOnly`.
+
+    Where it lets any name in, the name tells.
+    """
     part = document.part(at)
     for path in dict.fromkeys(_marked(schema, schema, part, at, frozenset())):
         text = document.text_or_none(path)
@@ -137,7 +144,10 @@ def plain_options(document: Document, at: Steps, schema: Mapping[str, Any]) -> I
 def _marked(
     schema: Any, whole: Mapping[str, Any], value: Any, path: Steps, seen: frozenset[int]
 ) -> Iterator[Steps]:
-    """Paths of the scalars in `value` for which the schema says writeOnly or x-secret."""
+    """Paths of the scalars in `value` for which the schema says writeOnly or x-secret.
+
+    And of those that it does not know, but whose name says it.
+    """
     if not isinstance(schema, Mapping) or id(schema) in seen:
         return
     if schema.get("writeOnly") is True or schema.get("x-secret") is True:
@@ -149,7 +159,11 @@ def _marked(
     for part in parts:
         yield from _marked(part, whole, value, path, seen)
     for step, part, item in _children(schema, value):
-        yield from _marked(part, whole, item, (*path, step), frozenset())
+        if isinstance(part, Mapping):
+            yield from _marked(part, whole, item, (*path, step), frozenset())
+        else:
+            below = (inner for inner, _ in _texts(item, (*path, step)))
+            yield from (inner for inner in below if _under_secret(inner[len(path) :]))
 
 
 def _children(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str | int, Any, Any]]:

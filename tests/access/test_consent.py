@@ -130,6 +130,18 @@ def test_a_renewed_secret_is_the_same_account(
     require_consent(connection, now, ABROAD, journal)
 
 
+def test_a_renewed_secret_inside_of_an_option_is_the_same_account(
+    connection: ConnectionFile, journal: Journal
+) -> None:
+    def inside(**config: Any) -> Connection:
+        return with_options(config=[{"host": "a", "tls": config}])
+
+    require_consent(connection, inside(private_key="old", name="b"), ABROAD, journal)
+    require_consent(connection, inside(private_key="new", name="b"), ABROAD, journal)
+    with pytest.raises(PermissionDeniedError, match=r"options\.config changed"):
+        require_consent(connection, inside(private_key="new", name="c"), ABROAD, journal)
+
+
 def test_agreeing_again_ties_it_anew(connection: ConnectionFile, journal: Journal) -> None:
     require_consent(connection, READY, ABROAD, journal)
     now = with_options(account="b")

@@ -154,6 +154,7 @@ SCHEMA = {
         "nested": {"properties": {"inner": {"$ref": "#/$defs/hidden"}}},
         "list": {"items": {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/hidden"}]}},
         "free": {"additionalProperties": {"$ref": "#/$defs/hidden"}},
+        "any": {"type": "object"},
         "loop": {"$ref": "#/$defs/loop"},
     },
     "$defs": {
@@ -171,6 +172,8 @@ SCHEMA = {
         ("nested: {inner: hunter2}", "options.nested.inner"),
         ("list: [hunter2]", "options.list[0]"),
         ("free: {x: hunter2}", "options.free.x"),
+        ("any: {user: me, password: hunter2}", "options.any.password"),
+        ("any: {tls: {private_key: [hunter2]}}", "options.any.tls.private_key[0]"),
     ],
 )
 def test_secret_options_in_plain_text(read, options: str, at: str) -> None:

@@ -9,25 +9,6 @@ BATCH_ROWS: Final = 50_000
 
 TYPES: Final = ("string", "integer", "number", "boolean", "date", "date-time")
 
-_SECRETS = (
-    "access_key",
-    "access_token",
-    "api_key",
-    "api_token",
-    "auth_token",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "client_secret",
-    "credentials",
-    "password",
-    "private_key",
-    "private_key_passphrase",
-    "refresh_token",
-    "secret",
-    "secret_key",
-    "token",
-)
-
 CONNECTION: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["target"],
@@ -42,7 +23,6 @@ CONNECTION: Final[dict[str, Any]] = {
             "type": "object",
             "default": {},
             "description": "The target's own configuration. Secrets are references.",
-            "properties": {name: {"writeOnly": True} for name in _SECRETS},
             "additionalProperties": True,
         },
         "timeout": {

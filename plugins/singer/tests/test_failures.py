@@ -196,3 +196,91 @@ def pid_in(file: Path) -> int:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return int(file.read_text())
+
+
+def test_a_password_in_plain_text_is_refused(stage: Stage) -> None:
+    stage.script(KEEPER)
+    stage.options["config"] = {"host": "db", "password": "hunter2-hunter2"}
+    said = stage.type("validate")
+    assert said.code == 2
+    assert "connections/load.yaml:" in said.stdout + said.stderr
+    assert "secret in plain text" in said.stdout + said.stderr
+    assert "hunter2" not in said.stdout + said.stderr
+
+
+def test_a_renewed_password_is_no_other_account(stage: Stage) -> None:
+    stage.script(KEEPER)
+    stage.options["config"] = {"password": "${env:THE_PASSWORD}", "host": "db"}
+    for password in ("hunter2-hunter2", "hunter3-hunter3"):
+        stage.environment["THE_PASSWORD"] = password
+        assert stage.run().code == 0
+    stage.options["config"]["host"] = "elsewhere"
+    assert "options.config changed" in stage.run().complaint
+
+
+def test_the_configuration_is_private_and_complete(stage: Stage) -> None:
+    stage.script(
+        "mode = os.stat(sys.argv[2]).st_mode\n"
+        "json.dump([config, mode & 0o777], open('seen.json', 'w'))\n" + KEEPER
+    )
+    stage.options["config"] = {"port": 5432, "deep": {"on": True, "words": ["no", "${env:WORD}"]}}
+    stage.environment["WORD"] = "secret-word"
+    assert stage.run().code == 0
+    assert json.loads((stage.root / "seen.json").read_text()) == [
+        {"port": 5432, "deep": {"on": True, "words": ["no", "secret-word"]}},
+        0o600,
+    ]
+    assert stage.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("destination", "job", "said"),
+    [
+        ({"stream": "people"}, {}, "which field tells one person from another"),
+        ({"stream": "people", "key_properties": ["emial"]}, {}, "did you mean 'email'?"),
+        ({"stream": "people", "types": {"spend": "integer"}}, {"key": "id"}, "mean 'spent'?"),
+        ({"stream": "people", "types": {"id": "int"}}, {"key": "id"}, "'integer'"),
+        ({"stream": "people", "types": {"name": "date"}}, {"key": "id"}, ""),
+        ({"stream": "people", "sync": "run"}, {"key": "id", "mode": "upsert"}, "full"),
+        ({"stream": "people"}, {"key": "id", "mode": "mirror"}, "mirror"),
+        ({}, {"key": "id"}, "stream"),
+    ],
+)
+def test_what_a_job_cannot_ask_for(
+    stage: Stage, destination: dict[str, object], job: dict[str, str], said: str
+) -> None:
+    stage.script(KEEPER)
+    stage.destination, stage.job = destination, job
+    ended = stage.type("plan", "people")
+    if not said:
+        assert ended.code == 0, ended
+        return
+    assert ended.code == 2
+    assert said in ended.stdout + ended.stderr
+    assert "jobs/people.yaml:" in ended.stdout + ended.stderr
+
+
+def test_rows_that_only_add(stage: Stage) -> None:
+    stage.script("open('schema.json', 'w').write(json.dumps(next(lines)))\n" + KEEPER)
+    stage.destination["key_properties"] = []
+    assert stage.run().counts["added"] == 3
+    schema = json.loads((stage.root / "schema.json").read_text())
+    assert schema["key_properties"] == []
+    assert schema["schema"]["properties"]["id"] == {"type": ["null", "string"]}
+
+
+def test_a_key_of_two_fields(stage: Stage) -> None:
+    stage.script("open('schema.json', 'w').write(json.dumps(next(lines)))\n" + KEEPER)
+    stage.destination["key_properties"] = ["id", "name"]
+    stage.job = {}
+    stage.people(person("ann"), person("bob", name=None))
+    counts = stage.run().counts
+    assert (counts["added"], counts["rejected"]) == (1, 1)
+    schema = json.loads((stage.root / "schema.json").read_text())
+    assert schema["key_properties"] == ["id", "name"]
+    assert schema["schema"]["properties"] == {
+        "id": {"type": "string"},
+        "email": {"type": ["null", "string"]},
+        "name": {"type": "string"},
+        "spent": {"type": ["null", "number"]},
+    }
