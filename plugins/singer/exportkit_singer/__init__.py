@@ -14,7 +14,6 @@ from exportkit import (
     Description,
     FieldMapping,
     Limits,
-    Settlement,
     Target,
     hookimpl,
 )
@@ -47,7 +46,9 @@ def describe_destination() -> Description:
 def describe_job(options: dict[str, Any]) -> Description:
     """One sync of all rows is for a target that replaces what is there: it has to get all."""
     facts = describe_destination()
-    return replace(facts, modes=("full",)) if options["sync"] == "run" else facts
+    if options["sync"] == "batch":
+        return replace(facts, without=("finish",))
+    return replace(facts, modes=("full",), whole=True)
 
 
 @hookimpl
@@ -81,6 +82,6 @@ def push(session: Session, batch: Batch, target: Target) -> Delivery:
 
 
 @hookimpl
-def settle(session: Session, receipts: Sequence[str]) -> Sequence[Settlement]:
-    """Say that there is no more, and see what the program confirms."""
-    return session.settle(receipts)
+def finish(session: Session, target: Target) -> None:
+    """The end of the run of all: now the program may finish, and has to confirm."""
+    session.finish(target)

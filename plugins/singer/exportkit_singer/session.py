@@ -6,19 +6,21 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from exportkit import Delivery, DestinationError, Settlement
+from exportkit import Delivery, DestinationError
 
 from . import columns, messages, program
 from .hold import Hold
 from .sync import Sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from exportkit import Batch, Connection, Target
 
 log = logging.getLogger("exportkit.singer")
 
+ALL = "all"
+"""What stands for all batches in the last state of a sync of them all."""
 QUOTABLE = 3
 """Of so many batches the host takes the people out of what a program said; see `_because`."""
 
@@ -48,52 +50,29 @@ class Session:
         self._sync: Sync | None = None
 
     def push(self, batch: Batch, target: Target) -> Delivery:
-        """Hand over a batch. Raises DestinationError if it has a sync of its own which fails.
+        """Hand over a batch, in a sync of its own or as its part of the sync of all.
 
-        In a sync of the whole run it gets a receipt, also when the program is already gone: what
-        became of it is for `settle` to say, which knows what was confirmed before.
+        Raises DestinationError if the program does not confirm it, or is gone before it has all.
         """
         sync = self._begun(target)
         stream, types = target.options["stream"], columns.types(target)
         sync.send(batch.id, messages.records(batch.data, stream, types))
-        if target.options["sync"] == "run":
-            return Delivery(receipt=batch.id)
-        self._end(sync)
-        if batch.id not in sync.confirmed:
-            raise DestinationError(
-                f"{sync.name} {sync.failure}, and did not confirm {len(batch):,} rows"
-                f"{_because(sync)}",
-                hint="run the job again: what was not confirmed is sent again",
-            )
+        if target.options["sync"] == "batch":
+            self._end(sync)
+        elif sync.cut_short:
+            sync.end()
+            raise self._failed(sync)
         return Delivery()
 
-    def settle(self, receipts: Sequence[str]) -> Sequence[Settlement]:
-        """End the input of the program, and answer what it has confirmed.
-
-        A program whose exportkit is gone confirmed to nobody: those batches count as not taken.
-        """
-        sync = self._sync
-        if sync is None:
-            reason = "the run ended before the target had confirmed them"
-            return [Settlement(receipt, "failed", reason=reason) for receipt in receipts]
+    def finish(self, target: Target) -> None:
+        """End the sync of all rows. Raises DestinationError unless the program confirms them."""
+        sync = self._begun(target)
+        sync.send(ALL, [])
         self._end(sync)
-        kept = [batch for batch in sync.batches if batch in sync.confirmed]
-        reason = (
-            f"{sync.name} {sync.failure}, after it had confirmed {len(kept)} of "
-            f"{len(sync.batches)} batches{_because(sync)}"
-        )
-        return [
-            Settlement(receipt, "done")
-            if receipt in sync.confirmed
-            else Settlement(receipt, "failed", reason=reason)
-            for receipt in receipts
-        ]
 
     def close(self) -> None:
         """End what is still running; what it was not asked to confirm is not confirmed."""
-        if self._sync is not None:
-            self._sync.kill()
-            self._sync = None
+        self._forget()
         if self._hold is not None:
             self._hold.release()
             self._hold = None
@@ -113,12 +92,30 @@ class Session:
 
     def _end(self, sync: Sync) -> None:
         sync.end()
-        sync.kill()
-        self._sync = None
+        if sync.batches[-1] not in sync.confirmed:
+            raise self._failed(sync)
+        if sync.failure:
+            log.warning("%s confirmed all rows, and then %s", sync.name, sync.failure)
+        self._forget()
+
+    def _failed(self, sync: Sync) -> DestinationError:
+        self._forget()
+        known = [batch for batch in sync.batches if batch != ALL]
+        what = ", and did not confirm the rows"
+        if len(known) > 1:
+            kept = len(sync.confirmed.intersection(known))
+            what = f", after it had confirmed {kept} of {len(known)} batches"
+        return DestinationError(
+            f"{sync.name} {sync.failure}{what}{_because(sync)}",
+            hint="run the job again: what was not confirmed is sent again",
+        )
+
+    def _forget(self) -> None:
+        if self._sync is not None:
+            self._sync.kill()
+            self._sync = None
         if self._hold is not None:
             self._hold.forget()
-        if sync.failure and sync.confirmed.issuperset(sync.batches):
-            log.warning("%s confirmed all rows, and then %s", sync.name, sync.failure)
 
 
 def _because(sync: Sync) -> str:

@@ -33,7 +33,7 @@ class Sync:
     """A target at work. Give it messages with `send`, then `end` its input; `kill` it at any time.
 
     Nothing is raised when the program fails: `confirmed` holds the batches that it has confirmed,
-    `ended()` when there is no more to come, and `failure` says how it ended. `timeout` is in
+    `cut_short` tells that it did not take all, and `failure` says how it ended. `timeout` is in
     seconds; `hold` is a descriptor that the program keeps open as long as it runs.
     """
 
@@ -49,6 +49,7 @@ class Sync:
         self._line = bytearray()
         self._odd_lines = 0
         self._gave_up = ""
+        self.cut_short = False
         try:
             self._process = subprocess.Popen(
                 [program, "--config", config],
@@ -72,10 +73,6 @@ class Sync:
             self._files.register(file, selectors.EVENT_READ, take)
         os.set_blocking(self._in.fileno(), False)
 
-    def ended(self) -> bool:
-        """Whether the program is gone, or has been given up."""
-        return bool(self._gave_up) or self._process.poll() is not None
-
     @property
     def failure(self) -> str:
         """How the program ended, if not as it should; for people, and without their data."""
@@ -89,7 +86,7 @@ class Sync:
         if self.batches and not self.confirmed:
             wrote = f": the {odd} lines that it wrote to stdout are no states" if odd else ""
             return f"ended well, but confirmed nothing{wrote}"
-        return ""
+        return "ended well, but before it had all rows" if self.cut_short else ""
 
     def begin(self, schema: bytes) -> None:
         """Write what the records of the stream will hold."""
@@ -98,12 +95,11 @@ class Sync:
     def send(self, batch_id: str, data: Iterable[bytes | memoryview]) -> None:
         """Write a batch and the question after it; less of it if the program ends before."""
         self.batches.append(batch_id)
-        if self.ended():
-            return
-        for part in (*data, messages.state(self._stream, batch_id)):
+        for part in data:
             self._write(memoryview(part))
-            if self.ended():
+            if self.cut_short:
                 return
+        self._write(memoryview(messages.state(self._stream, batch_id)))
 
     def end(self) -> None:
         """Close the program's input and wait until it is gone.
@@ -118,10 +114,10 @@ class Sync:
             if self._turn():
                 since = time.monotonic()
             elif time.monotonic() - since > self._timeout:
-                self._give_up("had all rows and did not end")
+                self._give_up("did not end" if self.cut_short else "had all rows and did not end")
         while self._turn(0):
             pass
-        if self._process.returncode == 0 and self.confirmed and not self._gave_up:
+        if self._process.returncode == 0 and self.confirmed and not self.cut_short:
             self.confirmed.update(self.batches)
 
     def kill(self) -> None:
@@ -138,7 +134,7 @@ class Sync:
     def last_words(self) -> str:
         """What the program wrote to stderr last: what it failed with, if that can be told.
 
-        It may quote people: show it as an error or a settlement's reason, which are veiled.
+        It may quote people: show it as an error, which is veiled.
         """
         lines = self._last_lines()
         telling = [line for line in lines if not _CHATTER.search(line)] or lines
@@ -175,7 +171,7 @@ class Sync:
         since = time.monotonic()
         self._files.register(self._in, selectors.EVENT_WRITE, None)
         try:
-            while data and not self.ended():
+            while data and self._process.poll() is None:
                 for key, _ in self._files.select(1.0):
                     if key.data is not None:
                         self._read(key)
@@ -185,9 +181,8 @@ class Sync:
                 if time.monotonic() - since > self._timeout:
                     self._give_up("took no rows")
         except (BrokenPipeError, ConnectionResetError):
-            self._files.unregister(self._in)
-            self.end()
-            return
+            pass
+        self.cut_short |= bool(data)
         self._files.unregister(self._in)
 
     def _give_up(self, what: str) -> None:

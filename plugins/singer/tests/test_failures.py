@@ -69,7 +69,7 @@ def test_a_target_that_fails(stage: Stage) -> None:
     stage.script("raise ValueError('Ann <ann@example.com> has no such column')")
     ended = stage.run()
     assert ended.code == 1
-    assert "target-scripted ended with exit code 1, and did not confirm 3 rows" in ended.complaint
+    assert "target-scripted ended with exit code 1, and did not confirm the rows" in ended.complaint
     assert "ValueError: [value] <[address]> has no such column" in ended.complaint
     assert "Traceback" not in ended.complaint
     assert ended.run["counts"]["added"] == 0
@@ -132,27 +132,69 @@ def test_what_was_confirmed_before_it_died_is_not_sent_again(stage: Stage) -> No
         "if os.path.getsize('starts') == 2: sys.exit(9)\n" + KEEPER
     )
     first = stage.run()
-    assert "ended with exit code 9, and did not confirm 2 rows" in first.complaint
+    assert "ended with exit code 9, and did not confirm the rows" in first.complaint
     assert first.run["counts"]["added"] == 2
     assert stage.run().counts["sent"] == 4
     assert sorted(kept(stage)) == [f"p{number}" for number in range(6)]
 
 
-def test_one_sync_of_all_that_dies_keeps_what_it_had_confirmed(stage: Stage) -> None:
+def one_sync(stage: Stage) -> None:
+    """Five batches in one run of the target."""
     stage.batch_rows = 2
     stage.destination["sync"] = "run"
     stage.job["mode"] = "full"
     stage.people(*(person(f"p{number}") for number in range(10)))
-    stage.script(
-        "states = 0\nfor m in lines:\n    if m['type'] == 'STATE':\n        say(m)\n"
-        "        states += 1\n        if states == 2: raise KeyError('p3')"
-    )
+
+
+def test_one_sync_of_all_that_dies_says_how_far_it_came(stage: Stage) -> None:
+    one_sync(stage)
+    stage.script("""
+        states = 0
+        for m in lines:
+            if m["type"] == "STATE":
+                say(m)
+                states += 1
+                if states == 2: raise KeyError("p3")
+        """)
     ended = stage.run()
     assert ended.code == 1
-    assert ended.run["counts"]["added"] == 4
-    assert "exit code 1, after it had confirmed 2 of 5 batches" in ended.complaint
+    assert ended.run["counts"]["added"] == 0
+    assert "exit code 1, after it had confirmed 2 of " in ended.complaint
     assert "KeyError" in ended.complaint
     assert "p3" not in ended.complaint
+
+
+def test_one_sync_of_all_that_is_killed_on_the_way(stage: Stage) -> None:
+    one_sync(stage)
+    stage.people(*(person(f"p{number}", name="x" * 99_000) for number in range(10)))
+    stage.script("say(next(m for m in lines if m['type'] == 'STATE'))\nos.kill(os.getpid(), 9)")
+    complaint = stage.run().complaint
+    assert "was killed by SIGKILL, after it had confirmed 1 of " in complaint
+
+
+def test_a_target_that_leaves_before_it_has_all(stage: Stage) -> None:
+    one_sync(stage)
+    stage.people(*(person(f"p{number}", name="x" * 99_000) for number in range(10)))
+    stage.script("say(next(m for m in lines if m['type'] == 'STATE'))")
+    assert "ended well, but before it had all rows" in stage.run().complaint
+
+
+def test_a_last_state_that_is_not_the_last_is_enough_with_success(stage: Stage) -> None:
+    """Some say back the state at which they last wrote, though all is written when they leave."""
+    one_sync(stage)
+    stage.script("found = [m for m in lines]\nsay([m for m in found if m['type'] == 'STATE'][1])")
+    assert stage.run().counts["added"] == 10
+
+
+def test_nobody_at_all_is_a_sync_as_well(stage: Stage) -> None:
+    one_sync(stage)
+    stage.script(
+        "found = list(lines)\njson.dump([m['type'] for m in found], open('seen.json', 'w'))\n"
+        "say(found[-1])"
+    )
+    stage.people(person("ann", id=None))
+    stage.run("--allow-empty")
+    assert json.loads((stage.root / "seen.json").read_text()) == ["SCHEMA", "STATE"]
 
 
 def test_a_target_killed_in_the_middle(stage: Stage) -> None:

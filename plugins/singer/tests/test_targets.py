@@ -127,7 +127,7 @@ def test_duckdb_by_a_target_of_another_family(stage: Stage, need: Callable[[str]
     assert rows == [(f"p{number}", float(number)) for number in range(5)]
 
 
-@pytest.mark.parametrize("rows", [3, 25_000])
+@pytest.mark.parametrize("rows", [3, 12_000])
 def test_a_file_that_is_replaced_gets_all_rows_in_one_sync(
     stage: Stage, need: Callable[[str], None], rows: int
 ) -> None:
