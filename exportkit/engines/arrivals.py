@@ -100,6 +100,10 @@ def arrival_of(source: Source, root: Path, scratch: Path) -> Arrival:
 
     Raises SourceError where they are not there.
     """
+    from exportkit.engines.lakes import lake_at
+
+    if source.file and (lake := lake_at(source, root)):
+        return lake
     if stores.scheme_of(source.file or "") in (*stores.OBJECT_SCHEMES, *stores.WEB_SCHEMES):
         from exportkit.engines.remote import RemoteFiles
 

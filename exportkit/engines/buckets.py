@@ -125,7 +125,7 @@ class Bucket:
         options: Any = {
             "timeout": timedelta(seconds=stores.TIMEOUT),
             "connect_timeout": timedelta(seconds=stores.CONNECT_TIMEOUT),
-            "allow_http": _is_loopback(self._scheme, self._at),
+            "allow_http": is_loopback(self._scheme, self._at),
         }
         shared: Any = {"client_options": options, "retry_config": _RETRIES}
         if self._scheme == "s3":
@@ -232,8 +232,11 @@ def endpoint_of(scheme: str) -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
-def _is_loopback(scheme: str, at: Location | None) -> bool:
-    """Whether the store is on this machine, where alone it may be asked without encryption."""
+def is_loopback(scheme: str, at: Location | None) -> bool:
+    """Whether the store is on this machine, where alone it may be asked without encryption.
+
+    Raises SourceError if its address asks for that elsewhere.
+    """
     endpoint = endpoint_of(scheme) or ""
     if scheme == "s3" and endpoint.lower().startswith("http://"):
         if not _LOOPBACK.match(endpoint):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Literal, cast
 
 from exportkit.errors import Location, SourceError
@@ -109,6 +110,12 @@ class SourceFile:
                 hint="the file is damaged or cut off: write it again",
                 location=Location(self.shown_as),
             ) from error
+
+
+def is_data(name: str) -> bool:
+    """Whether a name says of what kind the file is."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix in _FORMATS or suffix in _COMPRESSED or suffix == ".db"
 
 
 def is_part(parts: Sequence[str]) -> bool:
