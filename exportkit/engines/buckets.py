@@ -34,6 +34,7 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _LOOPBACK = re.compile(r"http://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.I)
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
 _UNKNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed")
+_OF_THE_MACHINE = ("iam-role", "container-role", "assume-role-with-web-identity")
 _PIECE = 8 * 1024 * 1024
 _RETRIES: Any = {
     "max_retries": 4,
@@ -223,6 +224,26 @@ def _amazon(at: Location | None) -> dict[str, Any]:
         message = "there are no credentials for s3://"
         hint = f"they come from {_CREDENTIALS['s3']}; AWS_SKIP_SIGNATURE=true for public buckets"
     raise SourceError(message, hint=hint, location=at)
+
+
+def lent_keys(at: Location | None) -> dict[str, str]:
+    """The keys of Amazon's as AWS_… options, for libraries that know no profile.
+
+    None where they can be had again from the machine itself, which such a library asks too: keys
+    that are lent out are not renewed.
+    """
+    if (provider := _amazon(at).get("credential_provider")) is None:
+        return {}
+    if provider.credentials.method in _OF_THE_MACHINE:
+        return {}
+    keys = provider()
+    found = {
+        "AWS_ACCESS_KEY_ID": keys["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+        "AWS_SESSION_TOKEN": keys["token"],
+        "AWS_REGION": provider.config.get("region"),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def endpoint_of(scheme: str) -> str | None:

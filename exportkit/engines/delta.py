@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from exportkit.engines.buckets import endpoint_of, is_loopback
+from exportkit.engines.buckets import endpoint_of, is_loopback, lent_keys
 from exportkit.engines.lakes import explained
 from exportkit.engines.stores import scheme_of
 from exportkit.errors import Location, SourceError
@@ -53,7 +53,7 @@ def open_delta(address: str, shown: str, at: Location) -> DeltaLake:
             location=at,
         ) from None
     scheme = scheme_of(address)
-    options: dict[str, str] = {}
+    options = lent_keys(at) if scheme == "s3" else {}
     if scheme == "s3" and (endpoint := endpoint_of(scheme)):
         options["AWS_ENDPOINT_URL"] = endpoint
         options["AWS_ALLOW_HTTP"] = str(is_loopback(scheme, at)).lower()

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from exportkit.engines.buckets import endpoint_of, is_loopback
+from exportkit.engines.buckets import endpoint_of, is_loopback, lent_keys
 from exportkit.engines.lakes import explained
 from exportkit.engines.stores import scheme_of
 from exportkit.errors import Location, SourceError
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
+
+
+_NAMES = {
+    "AWS_ACCESS_KEY_ID": "s3.access-key-id",
+    "AWS_SECRET_ACCESS_KEY": "s3.secret-access-key",
+    "AWS_SESSION_TOKEN": "s3.session-token",
+    "AWS_REGION": "s3.region",
+}
 
 
 class IcebergLake:
@@ -84,7 +92,7 @@ def open_in_catalog(address: str, at: Location) -> IcebergLake:
 
     with explained("Iceberg", address, at):
         try:
-            catalog = load_catalog(name, **_properties("s3://", at))
+            catalog = load_catalog(name, **_place(at))
         except ValueError:
             raise SourceError(
                 f"the catalog {name!r} is not configured",
@@ -118,6 +126,11 @@ def _properties(address: str, at: Location) -> dict[str, str]:
     """What the library does not find in the environment itself."""
     if scheme_of(address) != "s3":
         return {}
+    return _place(at) | {_NAMES[name]: value for name, value in lent_keys(at).items()}
+
+
+def _place(at: Location) -> dict[str, str]:
+    """Where s3:// is. A catalog brings its own keys, or the environment does."""
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     found = {"s3.region": region} if region else {}
     if endpoint := endpoint_of("s3"):

@@ -373,3 +373,23 @@ def test_lakes_in_a_store(workspace, bucket, server, monkeypatch, tmp_path):
     assert by_id(workspace.texts(file=f"{bucket}/delta/people")) == expected
     assert by_id(workspace.texts(file=f"{bucket}/ice/crm/people/")) == expected
     assert "there is no file" in complaint(workspace, file=f"{bucket}/delta/peple")
+
+
+def test_lakes_and_credentials_of_a_profile(workspace, bucket, server, monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    deltalake.write_deltalake(f"{bucket}/of-profile/delta", table())
+    place = {"s3.endpoint": server, "s3.region": "us-east-1"}
+    catalog = Catalog(tmp_path, f"{bucket}/of-profile/ice", **place)
+    catalog.write(table())
+    catalog.close()
+    for name in ("AWS_ALLOW_HTTP", *KEYS):
+        monkeypatch.delenv(name)
+    (tmp_path / "none").write_text("")
+    profile = "[crm]\naws_access_key_id = a\naws_secret_access_key = b\n"
+    (tmp_path / "credentials").write_text(profile)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "crm")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert len(workspace.texts(file=f"{bucket}/of-profile/delta")) == 3
+    assert len(workspace.texts(file=f"{bucket}/of-profile/ice/crm/people")) == 3
