@@ -33,6 +33,7 @@ class Reader:
             **{name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
             "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}",
             "XDG_STATE_HOME": str(folder.parent / "state"),
+            "XDG_CACHE_HOME": str(folder.parent / "cache"),
             "COLUMNS": "200",
         }
         self.servers: list[subprocess.Popen[str]] = []

@@ -219,7 +219,10 @@ class Environment:
 
     def run(self, *arguments: str, cwd: Path | None = None) -> str:
         command = [self.bin / "exportkit", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+        cache = {**os.environ, "XDG_CACHE_HOME": str(self.bin.parent / "cache")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=cwd, env=cache, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

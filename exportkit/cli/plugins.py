@@ -34,7 +34,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
         return
     from exportkit.host.loader import load_plugins
 
-    host = load_plugins()
+    host = load_plugins(everything=True)
     if as_json:
         report.show_json(_listing(host))
         return

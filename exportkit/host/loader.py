@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from contextlib import contextmanager
 from threading import Timer
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import pluggy
@@ -25,6 +26,7 @@ from exportkit.host.installed import (
 from exportkit.host.installed import (
     entry_points as installed,
 )
+from exportkit.host.memory import Memory
 from exportkit.host.plugin import BrokenPlugin, Plugin
 from exportkit.redaction import redact
 
@@ -51,10 +53,12 @@ class Host:
         manager: pluggy.PluginManager,
         plugins: Iterable[Plugin],
         broken: Iterable[BrokenPlugin],
+        waiting: Mapping[str, EntryPoint] = MappingProxyType({}),
     ) -> None:
         self._manager = manager
         self.plugins = tuple(plugins)
         self.broken = tuple(broken)
+        self._waiting = dict(waiting)  # remembered, and not loaded before somebody asks for them
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ class Host:
         `job` is the file in which the destination's own `JobError`s get their place. Raises
         `ConfigError` if nothing of that name is installed, `PluginError` if it does not work.
         """
+        self._ready(type)
         plugin = next((each for each in self.plugins if each.name == type), None)
         if plugin is None or not plugin.destination:
             raise self._missing(type, plugin, at)
@@ -96,9 +101,25 @@ class Host:
 
     def run_finished(self, run: Run) -> tuple[str, ...]:
         """Tell every listener; answers one line for each that failed."""
+        for plugin in self.plugins:
+            if "run_finished" in plugin.hooks:
+                self._ready(plugin.name)
         listeners = [plugin for plugin in self.plugins if "run_finished" in plugin.hooks]
         failures = [self._tell(listener, run) for listener in listeners]
         return tuple(failure for failure in failures if failure)
+
+    def _ready(self, name: str) -> None:
+        """Load the plugin if it was only remembered; it may have come to be another, or broken."""
+        entry_point = self._waiting.pop(name, None)
+        if entry_point is None:
+            return
+        others = [plugin for plugin in self.plugins if plugin.name != name]
+        try:
+            with _named_if_slow(entry_point):
+                others.append(_load(self._manager, entry_point))
+        except Defect as defect:
+            self.broken = (*self.broken, _broken(entry_point, defect))
+        self.plugins = tuple(sorted(others, key=lambda plugin: plugin.name))
 
     def _tell(self, listener: Plugin, run: Run) -> str | None:
         caller = self._only("run_finished", [listener])
@@ -119,9 +140,9 @@ class Host:
         return self._manager.subset_hook_caller(hook, others)
 
     def _registrar(self, plugin: Plugin) -> Callable[[click.Group], None]:
-        caller = self._only("register_commands", [plugin])
-
         def register(cli: click.Group) -> None:
+            self._ready(plugin.name)
+            caller = self._only("register_commands", [plugin])
             contained([plugin], "register_commands", lambda: caller(cli=cli))
 
         return register
@@ -143,9 +164,16 @@ class Host:
         )
 
 
-def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Host:
-    """Load every installed plugin, or those given. Never raises: what fails is in `broken`."""
+def load_plugins(
+    entry_points: Iterable[EntryPoint] | None = None, *, everything: bool = False
+) -> Host:
+    """The installed plugins, or those given. Never raises: what fails is in `broken`.
+
+    A destination whose installation is as it was when it was last loaded is not imported before
+    somebody asks for it, unless `everything` is to be looked at.
+    """
     damaged: list[BrokenPlugin] = []
+    memory = Memory() if entry_points is None else None
     if entry_points is None:
         entry_points, damaged = installed()
     named: defaultdict[str, list[EntryPoint]] = defaultdict(list)
@@ -155,17 +183,30 @@ def load_plugins(entry_points: Iterable[EntryPoint] | None = None) -> Host:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     plugins: list[Plugin] = []
+    loaded: list[tuple[EntryPoint, Plugin]] = []
+    waiting: dict[str, EntryPoint] = {}
     broken = damaged
     for name in sorted(named):
+        first = named[name][0]
         try:
             refuse_ambiguous(name, named[name])
-            with _named_if_slow(named[name][0]):
-                plugins.append(_load(manager, named[name][0]))
+            if memory and not everything and (known := memory.recall(first)):
+                plugins.append(known)
+                waiting[name] = first
+                continue
+            with _named_if_slow(first):
+                plugins.append(_load(manager, first))
+            loaded.append((first, plugins[-1]))
         except Defect as defect:
-            for entry_point in named[name]:
-                about = name, *brought_by(entry_point)
-                broken.append(BrokenPlugin(*about, defect.reason, defect.hint))
-    return Host(manager, plugins, broken)
+            broken += [_broken(entry_point, defect) for entry_point in named[name]]
+    if memory:
+        memory.keep(loaded)
+    return Host(manager, plugins, broken, waiting)
+
+
+def _broken(entry_point: EntryPoint, defect: Defect) -> BrokenPlugin:
+    about = entry_point.name, *brought_by(entry_point)
+    return BrokenPlugin(*about, defect.reason, defect.hint)
 
 
 def _load(manager: pluggy.PluginManager, entry_point: EntryPoint) -> Plugin:

@@ -54,8 +54,12 @@ class Site:
         version: str = "1.2.3",
         target: str | None = None,
         requires: Iterable[str] = (),
+        record: str | None = None,
     ) -> None:
-        """Install one module as one distribution with one entry point."""
+        """Install one module as one distribution with one entry point.
+
+        `record` is the digest that an installer notes of the module.
+        """
         distribution = distribution or f"exportkit-{name}"
         (self.folder / f"{module}.py").write_text(textwrap.dedent(source))
         info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
@@ -64,6 +68,8 @@ class Site:
         lines += [f"Requires-Dist: {requirement}" for requirement in requires]
         (info / "METADATA").write_text("\n".join(lines) + "\n")
         (info / "entry_points.txt").write_text(f"[exportkit]\n{name} = {target or module}\n")
+        if record is not None:
+            (info / "RECORD").write_text(f"{module}.py,{record},\n")
         self.modules.append(module)
         importlib.invalidate_caches()
 
