@@ -131,6 +131,10 @@ def as_pattern(expected: str) -> re.Pattern[str]:
 
 def test_the_guide_from_its_first_block_to_its_last(reader: Reader) -> None:
     for language, name, text in BLOCK.findall(GUIDE):
+        if language == "text":
+            said = what_is_said_of_a_broken_one(reader)
+            assert text in "".join(f"{line}\n" for line in said.split("\n") if line.strip()), said
+            continue
         if language != "console":
             reader.write(name, text)
             continue
@@ -140,3 +144,15 @@ def test_the_guide_from_its_first_block_to_its_last(reader: Reader) -> None:
             if os.environ.get("EXPORTKIT_REWRITE"):
                 print(f"$ {command}\n{said}")
             assert as_pattern(expected).fullmatch(said), f"$ {command}\n{said}"
+
+
+def what_is_said_of_a_broken_one(reader: Reader) -> str:
+    """The contract's own words when refusals are dropped, as the guide invites to."""
+    module = reader.folder / "pigeon" / "exportkit_pigeon.py"
+    sound = module.read_text(encoding="utf-8")
+    broken = re.sub(r"return Delivery\(rejections=.*", "return Delivery()", sound)
+    assert broken != sound
+    module.write_text(broken, encoding="utf-8")
+    said = reader.type("pytest -q -k bad_rows")
+    module.write_text(sound, encoding="utf-8")
+    return said

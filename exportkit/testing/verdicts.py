@@ -29,7 +29,7 @@ def where(hook: str) -> str:
     """Where the contract speaks of a hook."""
     spec = getattr(hookspecs, hook)
     arguments = ", ".join(inspect.signature(spec).parameters)
-    return f"The contract: {hook}({arguments}) in docs/plugins.md and exportkit/hookspecs.py"
+    return f"The contract: {hook}({arguments}) in docs/hooks.md and exportkit/hookspecs.py"
 
 
 def told(test: Test) -> Test:
