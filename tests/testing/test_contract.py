@@ -66,5 +66,5 @@ def test_what_is_broken_fails_for_its_own_reason(
     assert list(found) == [MUST_FAIL[broken]], found
     (said,) = found.values()
     assert re.search(r"^Asked for: .+", said, re.MULTILINE), said
-    assert re.search(r"^The contract: \w+\(.*\) in docs/plugins\.md", said, re.MULTILINE), said
+    assert re.search(r"^The contract: \w+\(.*\) in docs/hooks\.md", said, re.MULTILINE), said
     assert "Traceback" not in said or "It came from:" in said
