@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from postgresql import postgresql, postgresql_module, postgresql_server  # noqa: F401 - fixtures
+from sparkservers import apache, sail, spark  # noqa: F401 - fixtures
 
 from exportkit.engines.desk import Desk, open_desk
 from exportkit.engines.duckdb import DuckEngine

@@ -30,7 +30,8 @@ class Source:
     """One file of `sources/`, as written: paths are relative, references unresolved.
 
     Exactly one of `file`, `database`, `spark` is set, or `spark` with `file`. `table` and `query`
-    exclude each other. `types` maps columns to the SQL types that they are read as.
+    exclude each other. `spark_state` is where a cluster keeps what it computes once. `types`
+    maps columns to the SQL types that they are read as.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     fresh_within: timedelta | None
     description: str
     document: Document = field(repr=False, compare=False)
+    spark_state: str | None = None
 
     def segment(self, name: str) -> Segment | None:
         """The segment of that name, if the source has it."""
@@ -72,6 +74,7 @@ def read_source(document: Document) -> Source:
         fresh_within=parse_duration(fresh) if fresh else None,
         description=text(("description",)) or "",
         document=document,
+        spark_state=text(("spark_state",)),
     )
 
 
@@ -82,7 +85,7 @@ def resolved(source: Source, root: Path) -> Source:
     """
     parts = {
         name: resolve(getattr(source, name), source.document, (name,), root=root)
-        for name in ("file", "database", "spark", "table", "query")
+        for name in ("file", "database", "spark", "spark_state", "table", "query")
     }
     return replace(source, **parts)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.names import nearest_hint
 from exportkit.config.phrases import short
 from exportkit.engines import failures, jail
+from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.predicates import ExpressionError
 from exportkit.engines.queries import inside
 from exportkit.engines.readers import no_text
@@ -84,6 +86,11 @@ class OpenDatabase:
     def columns(self) -> Mapping[str, str]:
         """Column name to the database's own name for its type, in order."""
         return {name: field.type for name, field in self._fields.items()}
+
+    @cached_property
+    def engine(self) -> DuckEngine:
+        """Where the frames of this source live."""
+        return DuckEngine(lambda: self.connection, self.explain)
 
     @property
     def is_empty(self) -> bool:

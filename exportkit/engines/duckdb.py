@@ -29,6 +29,8 @@ class DuckEngine:
     source, met while a frame is computed, into an error of ours.
     """
 
+    here = True
+
     def __init__(
         self,
         connect: Callable[[], duckdb.DuckDBPyConnection],

@@ -28,7 +28,13 @@ FAULT = "exportkit_fault"
 
 
 class Engine(Protocol):
-    """Where frames live during one run."""
+    """Where frames live during one run.
+
+    `here` says that this is the process itself, so that rows can wait in the engine until they are
+    sent; another engine computes elsewhere, and what comes back is written down first.
+    """
+
+    here: bool
 
     def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The frame computed once and kept until the run ends; on disk if memory is short."""
@@ -46,6 +52,9 @@ class Engine(Protocol):
 
     def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
         """The frame's rows in batches, written as such a file on the way."""
+
+    def clear(self) -> None:
+        """Forget every held frame: what was taken out of them is in files now."""
 
 
 def collect(frame: nw.LazyFrame[Any]) -> pa.Table:

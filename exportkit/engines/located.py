@@ -22,8 +22,10 @@ def find_files(source: Source, root: Path) -> list[SourceFile]:
     """The files of a source, sorted by path. SourceError if there are none, or they differ."""
     if source.encoding:
         codec_of(source.encoding, source.document.locate(("encoding",)))
-    if source.spark:
-        _not_yet("Spark sources", source.document.locate(("spark",)))
+    if source.spark:  # its `file:` is one that the cluster sees
+        raise SourceError(
+            "the files of this source are on a cluster", location=source.document.locate(("spark",))
+        )
     key = "database" if source.database else "file"
     at = source.document.locate((key,))
     where = _local_path(source.database, at) if source.database else source.file or ""

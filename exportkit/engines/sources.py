@@ -16,6 +16,7 @@ import os
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from exportkit.config.references import resolve
 from exportkit.engines import failures, jail, stores
 from exportkit.engines.arrivals import arrival_of
 from exportkit.engines.databases import open_database
+from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.queries import Query
 from exportkit.engines.servers import is_server
 from exportkit.errors import ExportkitError
@@ -40,13 +42,14 @@ if TYPE_CHECKING:
     from exportkit.engines.databases import OpenDatabase
     from exportkit.engines.files import SourceFile
     from exportkit.engines.readers import Table
+    from exportkit.engines.sparksource import OpenSparkSource
     from exportkit.errors import Complaint, Location
 
 
 @contextmanager
 def open_source(
     source: Source, root: Path, *, output: Path | None = None, spill: Path | None = None
-) -> Iterator[OpenSource | OpenDatabase]:
+) -> Iterator[OpenSource | OpenDatabase | OpenSparkSource]:
     """Open a source for reading.
 
     `root` is the workspace, where relative paths start; `output` the one file that the connection
@@ -59,6 +62,12 @@ def open_source(
             yield database
         return
     source = _resolved(source, root)
+    if source.spark:
+        from exportkit.engines.sparksource import open_spark
+
+        with open_spark(source) as there:
+            yield there
+        return
     with ExitStack() as stack:
         try:
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="exportkit-", dir=spill)))
@@ -79,7 +88,7 @@ def _resolved(source: Source, root: Path) -> Source:
     """The source with `${...}` replaced in what says where it is."""
     found = {
         key: resolve(getattr(source, key), source.document, (key,), root=root)
-        for key in ("file", "database", "table", "query")
+        for key in ("file", "database", "spark", "spark_state", "table", "query")
     }
     return replace(source, **found)
 
@@ -104,6 +113,11 @@ class OpenSource:
         self._query = Query(source, table)
         self._arrival = arrival
         self._read = tuple(read)
+
+    @cached_property
+    def engine(self) -> DuckEngine:
+        """Where the frames of this source live."""
+        return DuckEngine(lambda: self.connection, self.explain)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from exportkit.engines import letters
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -54,17 +56,17 @@ def collapse(text: nw.Expr) -> nw.Expr:
 
 def lower(text: nw.Expr) -> nw.Expr:
     """In lower case."""
-    return text.str.to_lowercase()
+    return letters.lower(text)
 
 
 def upper(text: nw.Expr) -> nw.Expr:
     """In upper case."""
-    return text.str.to_uppercase()
+    return letters.upper(text)
 
 
 def title(text: nw.Expr) -> nw.Expr:
     """Each word with a capital first letter, the rest in lower case."""
-    return text.str.to_titlecase()
+    return letters.title(text)
 
 
 def digits(text: nw.Expr) -> nw.Expr:

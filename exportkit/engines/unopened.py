@@ -56,7 +56,7 @@ def misplaced_keys(source: Source) -> list[Complaint]:
     """Complaints about keys that say something of files alone."""
     return [
         Complaint(
-            f"`{key}:` goes with files, not with a database server",
+            f"`{key}:` goes with files of this machine, not with a server",
             source.document.locate((key,), key=True),
             why,
         )

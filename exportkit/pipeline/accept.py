@@ -7,7 +7,6 @@ never meets the ranking of duplicates: only keys that occur twice do.
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -81,12 +80,8 @@ def _rejections(mapped: Frame, checks: Sequence[Check]) -> Frame:
     fault = nw.col(FAULT)
 
     def choose(values: Sequence[nw.Expr]) -> nw.Expr:
-        nothing: nw.Expr = nw.lit(None, dtype=nw.String)
-        return reduce(
-            lambda rest, numbered: nw.when(fault == numbered[0]).then(numbered[1]).otherwise(rest),
-            enumerate(values),
-            nothing,
-        )
+        chosen = [nw.when(fault == n).then(value) for n, value in enumerate(values)]
+        return nw.coalesce(*chosen, nw.lit(None, dtype=nw.String))
 
     return mapped.filter(~fault.is_null()).select(
         nw.col(KEY),

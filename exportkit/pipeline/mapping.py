@@ -7,7 +7,6 @@ that it fails, and the plan turns that into a rejection with a reason.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -251,13 +250,12 @@ def _waiting(columns: Sequence[Column]) -> list[Failing]:
 
 def _first(failing: Sequence[Failing], start: int = 0) -> nw.Expr:
     """The number of the first check that fails, null where none does."""
-    numbered = [(nw.lit(n, dtype=nw.Int16), fails) for n, (_, fails) in enumerate(failing, start)]
-    passed: nw.Expr = nw.lit(None, dtype=nw.Int16)
-    return reduce(
-        lambda rest, check: nw.when(check[1]).then(check[0]).otherwise(rest),
-        reversed(numbered),
-        passed,
-    )
+    # Side by side, not one in the other: how deep an expression may be is limited elsewhere.
+    numbers = [
+        nw.when(fails).then(nw.lit(n, dtype=nw.Int16))
+        for n, (_, fails) in enumerate(failing, start)
+    ]
+    return nw.coalesce(*numbers, nw.lit(None, dtype=nw.Int16))
 
 
 def _columns(frame: nw.LazyFrame[Any]) -> list[str]:

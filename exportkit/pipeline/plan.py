@@ -7,6 +7,7 @@ delivered before.
 from __future__ import annotations
 
 import os
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -28,6 +29,7 @@ WAS = "exportkit_was_"
 _TRIED = "exportkit_tried_"
 _SAME = "exportkit_same"
 _JOIN = "exportkit_join"
+_NEVER = nw.lit(value=False)
 
 
 def make_plan(
@@ -185,10 +187,10 @@ def _beside(rows: Frame, other: Frame | None, columns: Sequence[str], prefix: st
 
 def _differs(columns: Sequence[str], prefix: str) -> nw.Expr:
     # An empty text is null since the mapping, so it can stand for null here.
-    return nw.any_horizontal(
-        *(nw.col(n).fill_null("") != nw.col(prefix + n).fill_null("") for n in columns),
-        ignore_nulls=False,
-    )
+    each = [nw.col(n).fill_null("") != nw.col(prefix + n).fill_null("") for n in columns]
+    while len(each) > 1:  # in pairs, since an expression must not be deep
+        each = [one | other for one, other in zip_longest(each[::2], each[1::2], fillvalue=_NEVER)]
+    return each[0] if each else _NEVER
 
 
 def _write_some(frame: Frame, engine: Engine, folder: Path, operation: str) -> int:

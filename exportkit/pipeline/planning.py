@@ -31,7 +31,7 @@ from exportkit.records import Counts
 from exportkit.state import snapshots
 
 if TYPE_CHECKING:
-    from exportkit.engines.duckdb import DuckEngine
+    from exportkit.engines.frames import Engine
     from exportkit.pipeline.work import Work
     from exportkit.records import Mode
 
@@ -57,7 +57,7 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     accepted = accept(mapped, rules, engine, work.folder / "rejections.parquet")
     work.orders.obey()
     mode = "full" if work.orders.full else work.prepared.mode
-    if streams:
+    if streams and engine.here:
         before = _before(work, engine)
         if before.delivered is not None:  # compared and then sent: too dear to be computed twice
             accepted = replace(accepted, rows=engine.hold(accepted.rows))
@@ -65,13 +65,16 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     accepted = _laid_down(work, accepted, mode)
     before = _before(work, work.desk)
     plan = make_plan(accepted, before, columns, mode, work.desk, work.folder)
-    return replace(plan, notes=_notes(work, columns))
+    plan = replace(plan, notes=_notes(work, columns))
+    return replace(plan, rows=None) if streams else plan  # they are sent from their file
 
 
 def _laid_down(work: Work, accepted: Accepted, mode: Mode) -> Accepted:
     """The accepted rows as files on the desk; the engine that read the source may forget them."""
     rows = work.folder / "accepted.parquet"
-    work.engine.write(accepted.rows, rows)
+    # Elsewhere rows come in any order: by their keys it is the same one every time.
+    ordered = accepted.rows if work.engine.here else accepted.rows.sort(KEY)
+    work.engine.write(ordered, rows)
     laid = replace(accepted, rows=work.desk.load(rows))
     if mode == "mirror":
         staying = work.folder / "staying.parquet"
@@ -124,7 +127,7 @@ def _same_as_last(work: Work) -> Plan | None:
     return Plan(work.folder, mode, columns, counts, None, reasons)
 
 
-def _before(work: Work, engine: DuckEngine) -> Before:
+def _before(work: Work, engine: Engine) -> Before:
     """What earlier runs, and other jobs with the same target, have delivered."""
     snapshot = snapshots.read_snapshot(work.place)
     others = snapshots.others(work.place) if work.prepared.mode == "mirror" else []
@@ -159,7 +162,7 @@ def inputs(work: Work) -> Inputs:
     return inputs_of(work.prepared, work.opened.fingerprint(), work.place.name, delivered)
 
 
-def _unsettled(work: Work, engine: DuckEngine) -> Any:
+def _unsettled(work: Work, engine: Engine) -> Any:
     """The keys of which nobody can say yet whether an earlier run delivered them."""
     if work.whole:
         return None

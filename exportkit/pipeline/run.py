@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from exportkit.access.consent import require_consent
 from exportkit.access.roles import require_use
 from exportkit.engines.desk import open_desk
-from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.sources import open_source
 from exportkit.errors import ConfigError
 from exportkit.pipeline.delivery import calls_needed, deliver, recover
@@ -106,7 +105,7 @@ def working(
     ):
         if complaints := [*opened.complaints(), *column_complaints(job, opened)]:
             raise ConfigError(complaints=complaints)
-        engine = DuckEngine(lambda: opened.connection, opened.explain)
+        engine = opened.engine
         offline = orders.offline
         with nullcontext() if offline else prepared.destination.connect(connection) as session:
             catalogue = _catalogue(prepared, house, session, orders)

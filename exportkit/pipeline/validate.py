@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exportkit.access.roles import require_job, standing_in, unknown_people
 from exportkit.engines.servers import FILES, is_file, scheme_resolved
 from exportkit.engines.sources import open_source
-from exportkit.engines.unopened import complaints_unopened, untranslatable
+from exportkit.engines.unopened import complaints_unopened, misplaced_keys, untranslatable
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.prepare import check_connection, prepare
@@ -85,7 +85,8 @@ def validate_workspace(
     for source in sources.values():
         found.read(source.document.file)
         users = [each for each in prepared if each.source.name == source.name]
-        offline = not connect and source.database is not None and not is_file(source)
+        is_far = source.spark or (source.database is not None and not is_file(source))
+        offline = not connect and is_far
         check = _check_unopened if offline else _check_source
         found.attempt(partial(check, found, workspace, source, users))
     return found
@@ -149,6 +150,9 @@ def _secrets(schema: Mapping[str, Any], at: str) -> Iterator[str]:
 def _check_unopened(
     found: Findings, workspace: Workspace, source: Source, jobs: Sequence[Prepared]
 ) -> None:
+    if source.spark is not None:
+        found.complaints += misplaced_keys(source)
+        return None
     scheme = scheme_resolved(source, workspace.root)
     if scheme in FILES:
         return _check_source(found, workspace, source, jobs)

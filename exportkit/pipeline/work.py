@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from exportkit.engines.databases import OpenDatabase
     from exportkit.engines.desk import Desk
-    from exportkit.engines.duckdb import DuckEngine
+    from exportkit.engines.frames import Engine
     from exportkit.engines.sources import OpenSource
+    from exportkit.engines.sparksource import OpenSparkSource
     from exportkit.pipeline.handover import Mapping, Plan
     from exportkit.pipeline.prepare import Prepared
     from exportkit.records import Target
@@ -59,8 +60,8 @@ class Work:
     orders: Orders
     watch: Watch
     run_id: str
-    opened: OpenSource | OpenDatabase
-    engine: DuckEngine
+    opened: OpenSource | OpenDatabase | OpenSparkSource
+    engine: Engine
     desk: Desk
     session: Any
     target: Target

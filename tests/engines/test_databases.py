@@ -305,11 +305,11 @@ def test_segments_that_cannot_work_are_complaints(workspace, people):
         found = {c.location.path: (c.message, c.hint) for c in opened.complaints()}
     assert found == {
         "types": (
-            "`types:` goes with files, not with a database server",
+            "`types:` goes with files of this machine, not with a server",
             "cast the column in `query:`",
         ),
         "fresh_within": (
-            "`fresh_within:` goes with files, not with a database server",
+            "`fresh_within:` goes with files of this machine, not with a server",
             "a server does not say when it was written to; a query can ask a column",
         ),
         "key": ("the source has no column 'uid'", "did you mean 'id'?"),

@@ -104,7 +104,6 @@ def test_an_unknown_encoding(workspace):
     [
         ({"database": "postgresql://crm:hunter2@127.0.0.1:1/x", "table": "p"}, "cannot be reached"),
         ({"file": "ftp://server/p.parquet"}, "ftp:// sources"),
-        ({"spark": "sc://spark:15002", "table": "p"}, "Spark sources"),
         ({"database": "sqlite://p.db", "table": "p"}, "three slashes"),
     ],
 )

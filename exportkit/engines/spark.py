@@ -1,0 +1,214 @@
+"""An engine that is elsewhere: frames on a Spark Connect session, on however many machines.
+
+What has to be computed once lies on the cluster: as Parquet under the source's `spark_state:`, or
+as a checkpoint of the session where the source names no such place. Only what a plan asks for
+comes back, as Arrow.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+import warnings
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from exportkit.engines import parquet
+from exportkit.engines.sparkfailures import explained, is_sparks, rewrite
+from exportkit.errors import PluginError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import narwhals as nw
+    import pyarrow as pa
+
+    from exportkit.config.source import Source
+
+_TRIES, _LONGEST_PAUSE = 4, 2_000
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",  # the same text on every cluster
+    "spark.sql.ansi.enabled": "true",  # a value that does not fit is an error, not null
+    "spark.sql.caseSensitive": "true",
+}
+_SIZE_LIMIT = "spark.sql.session.localRelationSizeLimit"
+# What pyspark logs by itself quotes rows and queries.
+_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger", "pyspark")
+
+
+@contextmanager
+def open_session(source: Source) -> Iterator[Any]:
+    """A session of its own on the source's endpoint, released at the end.
+
+    Raises SourceError if the endpoint cannot be reached, PluginError without the client.
+    """
+    with explained(source):
+        session = _connected(source)
+    try:
+        with explained(source):
+            _settle(session)
+        yield session
+    finally:
+        session.client.set_retry_policies([_patience(1)])  # one that is gone is not waited for
+        session.stop()
+
+
+def _connected(source: Source) -> Any:
+    at = source.document.locate(("spark",))
+    with warnings.catch_warnings(), _not_a_doctest():
+        warnings.simplefilter("ignore")  # about pandas, which is not used here
+        try:
+            from pyspark.sql.connect.client import DefaultChannelBuilder
+            from pyspark.sql.connect.session import SparkSession
+        except ImportError:
+            raise PluginError(
+                "the client for Spark is not installed",
+                hint="pip install 'exportkit[spark]'",
+                location=at,
+            ) from None
+        for name in _LOGGERS:
+            logging.getLogger(name).disabled = True
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"pyspark\.")
+    try:
+        channel = DefaultChannelBuilder(source.spark or "")
+    except Exception as error:
+        if not is_sparks(error):
+            raise
+        raise SourceError(
+            "this is not the address of a Spark Connect endpoint",
+            hint="for example sc://spark:15002, with /;token=… behind it where it asks",
+            location=at,
+        ) from None
+    return SparkSession.Builder().channelBuilder(channel).create()
+
+
+@contextmanager
+def _not_a_doctest() -> Iterator[None]:
+    """Without a file of the main module pyspark takes the process for its own tests and ends it."""
+    main = sys.modules["__main__"]
+    nameless = not hasattr(main, "__file__")
+    if nameless:
+        main.__file__ = __file__
+    try:
+        yield
+    finally:
+        if nameless:
+            del main.__file__
+
+
+def _settle(session: Any) -> None:
+    session.client.set_retry_policies([_patience(_TRIES)])
+    for name, value in _SETTINGS.items():
+        session.conf.set(name, value)
+    with suppress(Exception):  # servers before 4.1 do not know it
+        limit = session.conf.get(_SIZE_LIMIT)
+        if limit.endswith("b"):  # Spark 4.1 adds a unit, which the client of 4.2 cannot read
+            session.conf.set(_SIZE_LIMIT, limit.rstrip("b"))
+
+
+def _patience(tries: int) -> Any:
+    """Less of it than the client's own: that one tries for ten minutes."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    return DefaultPolicy(max_retries=tries, max_backoff=_LONGEST_PAUSE)
+
+
+def as_frame(native: Any) -> nw.LazyFrame[Any]:
+    """A frame of the Spark client as a lazy one of narwhals."""
+    import narwhals as nw
+
+    frame: nw.LazyFrame[Any] = nw.from_native(native).lazy()
+    return frame
+
+
+class SparkEngine:
+    """Frames on one Spark session. `place` is where they are held, None for checkpoints."""
+
+    here = False
+
+    def __init__(self, session: Any, source: Source, place: str | None) -> None:
+        self._session = session
+        self._source = source
+        self._place = place
+        self._run = secrets.token_hex(6)
+        self._held: list[tuple[str, Any]] = []
+
+    def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+        """The frame computed once, on the cluster."""
+        native = frame.to_native()
+        with explained(self._source):
+            if self._place is None:
+                return as_frame(self._checkpoint(native))
+            where = f"{self._place}/held/{self._run}-{len(self._held)}"
+            schema = native.schema
+            self._held.append((where, schema))
+            native.write.mode("overwrite").parquet(where)
+            return as_frame(self._session.read.schema(schema).parquet(where))
+
+    def table(self, rows: pa.Table) -> nw.LazyFrame[Any]:
+        """A small Arrow table as a frame."""
+        with explained(self._source):
+            return as_frame(self._session.createDataFrame(rows))
+
+    def load(
+        self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
+    ) -> nw.LazyFrame[Any]:
+        """A Parquet file of this machine, or some of its rows, brought to the cluster."""
+        import pyarrow as pa
+
+        schema = parquet.read_schema(path)
+        found = parquet.read_batches(path) if ranges is None else parquet.read_ranges(path, ranges)
+        return self.table(pa.Table.from_batches(list(found), schema))
+
+    def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Fetch the frame's rows, all of them text, into a Parquet file; answers their number."""
+        schema = _text_schema(frame)
+        return parquet.write_batches(self._batches(frame, schema), schema, path)
+
+    def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
+        """The frame's rows in batches, written as Parquet on the way."""
+        schema = _text_schema(frame)
+        yield from parquet.passing(parquet.ahead(self._batches(frame, schema)), schema, path)
+
+    def clear(self) -> None:
+        """Forget every held frame. No row of it is left at its place."""
+        with suppress(Exception):  # a session that is gone leaves them behind
+            for where, schema in self._held:
+                # Spark Connect has no word for removing a folder: no rows replace the rows.
+                self._session.createDataFrame([], schema).write.mode("overwrite").parquet(where)
+        self._held.clear()
+
+    def _checkpoint(self, native: Any) -> Any:
+        try:
+            return native.localCheckpoint()
+        except Exception as error:
+            if not is_sparks(error) or "checkpoint" not in str(error).lower():
+                raise
+            raise SourceError(
+                "this cluster keeps nothing between two steps of a plan by itself",
+                hint="name a path that it can write to as `spark_state:`",
+                location=self._source.document.locate(("spark",)),
+            ) from None
+
+    def _batches(self, frame: nw.LazyFrame[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """The rows as they come from the cluster; never all of them at once."""
+        import pyarrow as pa
+
+        with explained(self._source):
+            # The one way to a stream of Arrow that the client has; toArrow() takes all at once.
+            client, plan = self._session.client, frame.to_native()._plan
+            for part in client.to_table_as_iterator(plan.to_proto(client), {}):
+                if isinstance(part, pa.Table):
+                    yield from part.cast(schema).to_batches()
+
+    def failure(self, error: BaseException) -> SourceError:
+        """An error of the session in our words."""
+        return rewrite(error, self._source)
+
+
+def _text_schema(frame: nw.LazyFrame[Any]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string()) for name in frame.collect_schema().names()])
