@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from exportkit.host.destination import Destination
     from exportkit.host.loader import Host
     from exportkit.host.plugin import Plugin
+    from exportkit.operations.newplugin import Auth
     from exportkit.records import Column, Description
 
 SLOW = 1.0
@@ -29,6 +31,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     Examples:
       exportkit plugins
       exportkit plugins show csv
+      exportkit plugins new paper-mill
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -58,6 +61,55 @@ def show(type_: str, as_json: bool) -> None:
         report.show_json(document)
     else:
         catalogue.show_destination(document)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--key", help="The field that tells people apart.  [default: email]")
+@click.option("--bulk/--row-wise", default=None, help="A call a batch, or a call a row.")
+@click.option("--auth", type=click.Choice(["api-key", "oauth", "none"]), help="How one signs in.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where to write it.  [default: exportkit-NAME]",
+)
+def new(
+    name: str, key: str | None, bulk: bool | None, auth: Auth | None, into: Path | None
+) -> None:
+    """Write a new plugin NAME that installs, passes its tests and delivers to a file.
+
+    Its tests are the contract that every destination is held to. On a terminal you are asked for
+    what you did not say; elsewhere it is a call a batch, with an API key.
+
+    \b
+    Examples:
+      exportkit plugins new paper-mill
+      exportkit plugins new paper-mill --key customer_id --row-wise --auth oauth
+    """
+    from exportkit.cli.keyboard import Keyboard
+    from exportkit.host.loader import load_plugins
+    from exportkit.operations import newplugin
+
+    host = load_plugins()
+    taken = {*(each.name for each in host.plugins), *(each.name for each in host.broken)}
+    newplugin.check_name(name, taken)
+    guest = Keyboard(browser=False, agreed=False)
+    if guest.asks:
+        key = key or guest.answer("The field that tells people apart", "email")
+        if bulk is None:
+            how = guest.answer("A call for each", "batch", ("batch", "row"))
+            bulk = how == "batch"
+        auth = auth or guest.answer("How one signs in", "api-key", newplugin.AUTHS)  # type: ignore[assignment]
+    wishes = newplugin.Wishes(name, key or "email", bulk is not False, auth or "api-key")
+    folder = into or Path(wishes.distribution)
+    files = newplugin.write_plugin(wishes, folder, taken)
+    secret = f"{wishes.variable}=anything " if wishes.variable else ""
+    report.show_text(f"{len(files)} files are in {folder}; now try")
+    report.show_text(f"  cd {folder}")
+    report.show_text("  pip install -e . 'exportkit[testing]'")
+    report.show_text("  python -m pytest")
+    report.show_text(f"  {secret}exportkit --workspace sample run {name}")
 
 
 def _listing(host: Host) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from exportkit.testing.site import install_faults
 
 if TYPE_CHECKING:
     from exportkit.testing.contract import DestinationContract
+    from exportkit.testing.rehearsal import Rehearsal
 
 __all__ = [
     "Call",
@@ -21,6 +22,7 @@ __all__ = [
     "FaultDestination",
     "Instant",
     "Ledger",
+    "Rehearsal",
     "Row",
     "Runner",
     "Taken",
@@ -33,10 +35,13 @@ __all__ = [
 ]
 
 
+_OF_PYTEST = {"DestinationContract": "contract", "Rehearsal": "rehearsal"}
+
+
 def __getattr__(name: str) -> Any:
     """The contract needs pytest (`exportkit[testing]`), the rest of this package does not."""
-    if name == "DestinationContract":
-        from exportkit.testing.contract import DestinationContract
+    from importlib import import_module
 
-        return DestinationContract
+    if name in _OF_PYTEST:
+        return getattr(import_module(f"exportkit.testing.{_OF_PYTEST[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

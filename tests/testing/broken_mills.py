@@ -41,7 +41,7 @@ from .mill import KEY, MOST_ROWS, NOWHERE, Mill, Service, Session, row_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exportkit.testing.rehearsal import Rehearsal
+    from exportkit.testing import Rehearsal
 
 MUST_FAIL: dict[str, str] = {}
 """By class, the one test that must fail."""

@@ -17,7 +17,7 @@ from exportkit.testing import DestinationContract
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exportkit.testing.rehearsal import Rehearsal
+    from exportkit.testing import Rehearsal
 
 
 UNSUBSCRIBED = (800_000, 900_000, 900_001)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from exportkit.testing import DestinationContract
 
 if TYPE_CHECKING:
-    from exportkit.testing.rehearsal import Rehearsal
+    from exportkit.testing import Rehearsal
 
 
 class TestCsv(DestinationContract):
