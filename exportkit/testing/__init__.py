@@ -8,6 +8,7 @@ from exportkit.testing.compare import Difference, compare, in_doubt
 from exportkit.testing.destination import FaultDestination
 from exportkit.testing.kill import Ended, Instant, Runner, ended, random_instants
 from exportkit.testing.ledger import Call, Ledger, Row, Taken, open_ledger
+from exportkit.testing.proxy import FAULTS, Fault, FaultyProxy
 from exportkit.testing.site import install_faults
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
     from exportkit.testing.rehearsal import Rehearsal
 
 __all__ = [
+    "FAULTS",
     "Call",
     "DestinationContract",
     "Difference",
     "Ended",
+    "Fault",
     "FaultDestination",
+    "FaultyProxy",
     "Instant",
     "Ledger",
     "Rehearsal",
