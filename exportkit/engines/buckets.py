@@ -34,6 +34,11 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _LOOPBACK = re.compile(r"http://(localhost|127(\.\d+){3}|\[::1\])(:\d+)?(/|$)", re.I)
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
 _UNKNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed")
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURITE_BLOB_STORAGE_URL", "AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"),
+}
 _OF_THE_MACHINE = ("iam-role", "container-role", "assume-role-with-web-identity")
 _PIECE = 8 * 1024 * 1024
 _RETRIES: Any = {
@@ -97,20 +102,25 @@ class Bucket:
         """Its bytes from `start` up to, not including, `stop`."""
         import obstore
 
-        options: Any = {"range": (start, stop), "if_match": found.etag}
+        options: Any = {"range": (start, stop), "if_match": f'"{found.etag}"'}
+        if found.etag is None:
+            del options["if_match"]
 
-        def fetch() -> bytes:
-            return bytes(obstore.get(self._store, found.path, options=options).bytes())
+        def fetch() -> tuple[bytes, StoredObject]:
+            answer = obstore.get(self._store, found.path, options=options)
+            return bytes(answer.bytes()), self._object(answer.meta)
 
         try:
-            data: bytes = self._ask(fetch, found.path)
+            data, now = self._ask(fetch, found.path)
         except FileNotFoundError:
             raise stores.gone(found) from None
         except obstore.exceptions.PreconditionError:
             raise stores.changed(found) from None
+        if (now.etag, now.size) != (found.etag, found.size):  # not every store heeds conditions
+            raise stores.changed(found)
         if len(data) != stop - start:
             raise stores.cut_short(found, len(data), stop - start)
-        return data
+        return bytes(data)
 
     def stream(self, found: StoredObject) -> Generator[bytes]:
         """Its bytes in pieces, in order."""
@@ -137,7 +147,7 @@ class Bucket:
 
     def _object(self, meta: Any) -> StoredObject:
         shown = self._shown(meta["path"])
-        etag = meta["e_tag"] or None
+        etag = (meta["e_tag"] or "").strip('"') or None  # lists leave the quotes out
         return StoredObject(meta["path"], shown, meta["size"], meta["last_modified"], etag)
 
     def _shown(self, path: str) -> str:
@@ -186,7 +196,7 @@ class Bucket:
             hint = "a store that is busy or broken gets better: run again later"
         elif "Connect" in text or "error sending request" in text:
             message = f"{shown}: the store cannot be reached"
-            hint = "look at the network, and at AWS_ENDPOINT_URL if it is set"
+            hint = f"look at the network, and at {_ENDPOINTS[self._scheme][-1]} if it is set"
         elif "redential" in text or "token" in text.lower() or "account" in text.lower():
             message = f"{shown}: there are no credentials for it"
             hint = f"they come from {_CREDENTIALS[self._scheme]}"
@@ -248,9 +258,8 @@ def lent_keys(at: Location | None) -> dict[str, str]:
 
 def endpoint_of(scheme: str) -> str | None:
     """Another address than the provider's own, as the standard variables give it."""
-    if scheme != "s3":
-        return None
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+    given = (os.environ.get(name) for name in _ENDPOINTS[scheme])
+    return next(filter(None, given), None)
 
 
 def is_loopback(scheme: str, at: Location | None) -> bool:
@@ -259,15 +268,16 @@ def is_loopback(scheme: str, at: Location | None) -> bool:
     Raises SourceError if its address asks for that elsewhere.
     """
     endpoint = endpoint_of(scheme) or ""
-    if scheme == "s3" and endpoint.lower().startswith("http://"):
-        if not _LOOPBACK.match(endpoint):
-            raise SourceError(
-                "AWS_ENDPOINT_URL is http://, and profiles would cross a network in the clear",
-                hint="use https://; http:// is for a store on this machine",
-                location=at,
-            )
-        return True
-    return scheme != "s3"
+    if not endpoint.lower().startswith("http://"):
+        # Its own address for an emulator is on this machine.
+        return scheme == "az" and bool(os.environ.get("AZURE_STORAGE_USE_EMULATOR"))
+    if not _LOOPBACK.match(endpoint):
+        raise SourceError(
+            f"{_ENDPOINTS[scheme][-1]} is http://, and profiles would cross a network in the clear",
+            hint="use https://; http:// is for a store on this machine",
+            location=at,
+        )
+    return True
 
 
 def _not_installed(scheme: str, package: str, at: Location | None) -> SourceError:
