@@ -53,7 +53,10 @@ _RETRIES: Any = {
 
 
 def open_bucket(url: str, at: Location | None) -> tuple[Bucket, str]:
-    """The bucket of a URL and the path in it. Raises SourceError for one that cannot be read."""
+    """The bucket of a URL and the path in it.
+
+    Raises SourceError for one that cannot be read, and where the library is not installed.
+    """
     found = _ADDRESS.fullmatch(url)
     if found is None:
         scheme = stores.scheme_of(url)
@@ -63,6 +66,10 @@ def open_bucket(url: str, at: Location | None) -> tuple[Bucket, str]:
             location=at,
         )
     scheme, name, path = found[1].lower(), found[2], found[3] or ""
+    try:
+        import obstore  # noqa: F401
+    except ImportError:
+        raise _not_installed(scheme, "obstore", at) from None
     return Bucket(scheme, name, at), path
 
 
@@ -82,9 +89,18 @@ class Bucket:
 
         if not path or path.endswith("/"):
             return None
+
+        def look() -> Any:
+            # Asked for its first byte, and not for its head alone, a store says why it refuses.
+            try:
+                return obstore.get(self._store, path, options={"range": (0, 1)}).meta
+            except obstore.exceptions.BaseError as error:
+                if "status code: 416" in str(error):  # there is no first byte
+                    return obstore.head(self._store, path)
+                raise
+
         try:
-            # Asking for it, and not for its head alone: only then a store says why it refuses.
-            return self._object(self._ask(lambda: obstore.get(self._store, path).meta, path))
+            return self._object(self._ask(look, path))
         except FileNotFoundError:
             return None
 
@@ -129,10 +145,8 @@ class Bucket:
 
     @cached_property
     def _store(self) -> Any:
-        try:
-            import obstore.store
-        except ImportError:
-            raise _not_installed(self._scheme, "obstore", self._at) from None
+        import obstore.store
+
         options: Any = {
             "timeout": timedelta(seconds=stores.TIMEOUT),
             "connect_timeout": timedelta(seconds=stores.CONNECT_TIMEOUT),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gzip
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from file_servers import KEYS, s3_server
+from file_servers import KEYS, Page, Web, s3_server
 
-from exportkit.engines import landing, remote
+from exportkit.engines import buckets, landing, remote
 from exportkit.errors import JournalError, SourceError
 
 if TYPE_CHECKING:
@@ -351,6 +352,55 @@ def test_no_room_on_the_disk(workspace, bucket, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(JournalError, match="need 0 MiB on the disk of the state folder"):
         workspace.texts(file=bucket.url("p.csv"))
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (400, "ExpiredToken", "the credentials have expired"),
+        (403, "InvalidAccessKeyId", "does not accept the credentials (403 InvalidAccessKeyId)"),
+        (403, "SignatureDoesNotMatch", "does not accept the credentials"),
+        (403, "AccessDenied", "may not be read with these credentials, or is not there"),
+        (404, "NoSuchBucket", "there is no bucket 'crm'"),
+        (301, "PermanentRedirect", "the bucket is in another region"),
+        (501, "NotImplemented", "the store answered 501 NotImplemented"),
+    ],
+)
+def test_what_a_store_may_refuse(workspace, environment, monkeypatch, status, code, said):
+    """A server that answers as Amazon does, with what nobody is to read."""
+    body = f"<Error><Code>{code}</Code><Message>{SECRET}</Message></Error>".encode()
+    with Web() as web:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
+        web.pages["/crm/p.csv"] = web.pages["/crm"] = Page(body, status, etag=None)
+        assert said in complaint(workspace, file="s3://crm/p.csv")
+        assert said in complaint(workspace, file="s3://crm/*.csv")
+
+
+@pytest.mark.parametrize("package", ["obstore", "boto3"])
+def test_without_the_library(workspace, environment, monkeypatch, package):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "obstore"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    said = complaint(workspace, file="s3://crm/p.csv")
+    assert f"s3:// needs the package {package}, which is not installed" in said
+    assert "pip install 'exportkit[s3]'" in said
+
+
+def test_a_store_that_dies(workspace, environment, monkeypatch):
+    """Its process is killed between the first look and the rows."""
+    monkeypatch.setattr(remote, "BEGINNING", 1_000)
+    monkeypatch.setitem(buckets._RETRIES, "max_retries", 1)
+    with s3_server() as (url, process):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="crm")
+        client.put_object(Bucket="crm", Key="p.csv", Body=people(1000).encode())
+        with workspace.open(file="s3://crm/p.csv") as opened:
+            process.kill()
+            process.wait()
+            with pytest.raises(SourceError, match="the store cannot be reached"):
+                opened.count(["all"])
+        assert "the store cannot be reached" in complaint(workspace, file="s3://crm/p.csv")
 
 
 def test_nothing_is_left_behind_and_all_is_private(workspace, bucket, tmp_path):
