@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exportkit.config.names import same_but_for_case, unusable
@@ -120,7 +121,7 @@ def delivery(answer: object, batch: Batch, *, can_settle: bool) -> Delivery:
         _text(found.receipt, "receipt")
         if not can_settle:
             raise WrongAnswer("answered with a receipt, but there is no hook 'settle' to redeem it")
-    rejections = _rejections(found.rejections)
+    rejections = _rejections(found.rejections, most=len(batch))
     if rejections:
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -134,7 +135,7 @@ def delivery(answer: object, batch: Batch, *, can_settle: bool) -> Delivery:
 
 def settlements(answer: object, receipts: Sequence[str]) -> tuple[Settlement, ...]:
     """Exactly one `Settlement` a receipt, in the order of the receipts."""
-    found = _several(Settlement, answer, "settlements")
+    found = _several(Settlement, answer, "settlements", most=len(receipts))
     asked = set(receipts)
     by_receipt: dict[str, Settlement] = {}
     for settlement in found:
@@ -221,8 +222,8 @@ def _column(column: Column, what: str) -> None:
                 raise WrongAnswer(f"has {_name(expression)} as {name} {at}, not a narwhals one")
 
 
-def _rejections(answer: object) -> tuple[Rejection, ...]:
-    found = _several(Rejection, answer, "rejections")
+def _rejections(answer: object, most: int | None = None) -> tuple[Rejection, ...]:
+    found = _several(Rejection, answer, "rejections", most=most)
     if not found:
         return found
     for rejection in found:
@@ -246,10 +247,14 @@ def _a(expected: type[T], answer: object, what: str = "") -> T:
     return answer
 
 
-def _several(expected: type[T], answer: object, what: str) -> tuple[T, ...]:
+def _several(
+    expected: type[T], answer: object, what: str, most: int | None = None
+) -> tuple[T, ...]:
+    """The answer as a tuple. It may be lazy, even without an end: of `most`, one more is enough to
+    find that one is a stranger or comes twice."""
     if isinstance(answer, str | bytes | Mapping) or not isinstance(answer, Iterable):
         raise WrongAnswer(f"must answer several {expected.__name__} as {what}, not {_name(answer)}")
-    found = tuple(answer)
+    found = tuple(answer if most is None else islice(answer, most + 1))
     for item in found:
         if not isinstance(item, expected):
             raise WrongAnswer(f"has {_name(item)} among its {what}, not {_an(expected)}")

@@ -333,6 +333,10 @@ WRONG_DELIVERIES = {
         "rejected 2 keys that are not in the batch"
     ),
     "return Delivery(rejections=[Rejection('ann@example.com', 'no')] * 2)": "rejected a key twice",
+    "import itertools; return Delivery("
+    "rejections=(Rejection(str(n), 'no') for n in itertools.count()))": (
+        "rejected 3 keys that are not in the batch"
+    ),
     "return Delivery(rejections=[Rejection(None, 'no')])": "a key that is no text",
     "return Delivery(rejections=[Rejection('ann@example.com', ' ')])": "without a reason",
     "return Delivery(rejections=[Rejection('ann@example.com', 'no', 1)])": "that is no text",
@@ -365,6 +369,12 @@ WRONG_ANSWERS = [
         "settle",
         "session, receipts",
         "return [Settlement(r, 'done') for r in [*receipts, 'r1']]",
+        "settled a receipt twice",
+    ),
+    (
+        "settle",
+        "session, receipts",
+        "import itertools; return (Settlement('r1', 'done') for _ in itertools.count())",
         "settled a receipt twice",
     ),
     (
