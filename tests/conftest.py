@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from mariadb import mariadb, mariadb_server  # noqa: F401 - fixtures
 from postgresql import postgresql, postgresql_module, postgresql_server  # noqa: F401 - fixtures
 from sparkservers import apache, sail, spark  # noqa: F401 - fixtures
 

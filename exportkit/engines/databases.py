@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from exportkit.errors import ExportkitError, Location
 
 _MAKE_FIT = "cast(column as type) makes one fit"
+_SHOWN_KINDS = {"padded": "text", "literal": "text", "bytes": "bytes, which are"}
 _EVERYONE, _NOBODY = "1 = 1", "1 = 0"  # not every database has TRUE
 
 
@@ -129,12 +130,12 @@ class OpenDatabase:
         """
         try:
             expression = self._expression(sql)
-            (field,) = self._session.describe(f"SELECT {expression} AS it FROM {self._relation}")
-            if condition and field.kind not in ("boolean", "other"):
-                message = f"this is {field.kind}, not true or false"
+            kind = self._dialect.kind(sql, self.names, self._kinds)
+            if condition and kind not in ("boolean", "other"):
+                message = f"this is {_SHOWN_KINDS.get(kind, kind)}, not true or false"
                 return [Complaint(message, at, "compare it with something: newsletter = 'yes'")]
-            if condition:
-                self._session.describe(f"SELECT 1 AS it FROM {self._relation} WHERE {expression}")
+            where = f" WHERE {expression}" if condition else ""
+            self._session.describe(f"SELECT {expression} AS it FROM {self._relation}{where}")
         except ExpressionError as error:
             hint = nearest_hint(error.name, error.known) if error.name else error.hint
             return [Complaint(error.message, inside(at, sql, error.offset), hint)]

@@ -62,6 +62,10 @@ class Dialect:
                 node.replace(pinned)
         return tree.sql(self.name, comments=False, identify=True)
 
+    def kind(self, sql: str, columns: Collection[str], kinds: Mapping[str, str]) -> str:
+        """What kind of value an expression yields, see `outcomes`. Raises ExpressionError."""
+        return kind_of(self._portable(sql, columns), kinds)
+
     def check(self, sql: str, columns: Collection[str] | None = None) -> None:
         """Raise ExpressionError if an expression says what cannot be said to this database.
 

@@ -120,13 +120,11 @@ class _Pins:
     def _like(self, node: exp.Expr) -> exp.Expr | None:
         from sqlglot import exp
 
+        sides = [node.this.copy(), node.expression.copy()]
         if isinstance(node, exp.ILike):
-            sides = (
-                self._folded(exp.Lower(this=each.copy())) for each in (node.this, node.expression)
-            )
-            like: exp.Expr = exp.Like(**dict(zip(("this", "expression"), sides, strict=True)))
-        else:
-            like = node.copy()
+            sides = [self._folded(exp.Lower(this=each)) for each in sides]
+        negate = node.args.get("negate")
+        like = exp.Like(this=sides[0], expression=sides[1], negate=negate)
         if isinstance(node.parent, exp.Escape):
             return like
         return exp.Escape(this=like, expression=exp.Literal.string(""))

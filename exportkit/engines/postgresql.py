@@ -121,13 +121,7 @@ class PostgresqlSession:
         except adbc.Error as error:
             raise explain_connect(error, server.shown_as, at) from None
         try:
-            self._begin()
-            settings = "current_setting('server_version_num'), current_setting('server_encoding')"
-            folding = (
-                "(SELECT collname FROM pg_collation WHERE collname IN ('pg_c_utf8', 'und-x-icu') "
-                "ORDER BY collname LIMIT 1)"
-            )
-            version, encoding, collation = self.row(f"SELECT {settings}, {folding}")
+            version, encoding, collation = self._begin()
         except BaseException:
             self.close()
             raise
@@ -140,10 +134,21 @@ class PostgresqlSession:
             )
         self.dialect: Dialect = dialect(int(version), collation)
 
-    def _begin(self) -> None:
+    def _begin(self) -> tuple[str, str, str | None]:
+        """Begin; answers version, encoding, and a collation that knows Unicode's case."""
         self._run(_SNAPSHOT)
-        for name, value in _SETTINGS.items():
-            self._run(f"SET {name} TO {literal(value)}")
+        set_all = ", ".join(
+            f"set_config({literal(name)}, {literal(value)}, false)"
+            for name, value in _SETTINGS.items()
+        )
+        _, *facts = self.row(
+            f"SELECT (SELECT count(*) FROM (SELECT {set_all}) AS settings), "
+            "current_setting('server_version_num'), current_setting('server_encoding'), "
+            "(SELECT collname::text FROM pg_collation "
+            "WHERE collname IN ('pg_c_utf8', 'und-x-icu') ORDER BY collname LIMIT 1)"
+        )
+        version, encoding, collation = facts
+        return version, encoding, collation
 
     def close(self) -> None:
         """End the transaction and the connection; a broken one makes no further noise."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from exportkit.errors import SourceError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -79,8 +77,6 @@ def open_session(server: Server, at: Location) -> Session:
         from exportkit.engines.postgresql import PostgresqlSession
 
         return PostgresqlSession(server, at)
-    raise SourceError(
-        f"this version does not read {server.scheme}:// databases",
-        hint="it reads postgresql://, and files: sqlite:///… and duckdb:///…",
-        location=at,
-    )
+    from exportkit.engines.alchemy import AlchemySession
+
+    return AlchemySession(server, at)

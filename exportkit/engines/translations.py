@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exportkit.engines import postgres_sql
+from exportkit.engines import mysql_sql, postgres_sql
 from exportkit.engines.dialects import Dialect
 from exportkit.engines.servers import family, sql_dialect
 
@@ -13,4 +13,6 @@ def dialect_of(scheme: str) -> Dialect:
     """The dialect of such a server before anybody has asked it for its version."""
     if family(scheme) == "postgresql":
         return postgres_sql.dialect(_NEWEST, None)
+    if family(scheme) == "mysql":
+        return mysql_sql.dialect()
     return Dialect(sql_dialect(scheme), scheme or "this database")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -438,3 +440,45 @@ def test_the_rest_of_the_program_needs_no_driver():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     assert Path(code).name
+
+
+def test_a_driver_of_another_kind_reads_the_same(workspace, people, read_rows):
+    """SQLAlchemy with psycopg: the way of every database without a driver for Arrow."""
+    url = people.url.replace("postgresql://", "postgresql+psycopg://")
+    keys = {"database": url, "table": "people", "segments": SEGMENTS}
+    with workspace.open(**keys) as opened:
+        assert opened.complaints() == []
+        assert opened.count(["vip", "everyone"]) == {"vip": 1, "everyone": 3}
+        frame = opened.select(
+            texts={"id": "id", "email": "email", "spent": "spent", "news": "news"},
+            expressions={"at": "upper(email)"},
+            segments=["vip"],
+        )
+        with opened.explained():
+            (row,) = read_rows(frame)
+    assert row == {
+        "id": "1",
+        "email": "jane@example.com",
+        "spent": "1500.50",
+        "news": "true",
+        "at": "JANE@EXAMPLE.COM",
+    }
+
+
+def test_a_database_that_nobody_thought_of(workspace, read_rows):
+    """SQLite over SQLAlchemy stands for those that are told what every SQL understands."""
+    with closing(sqlite3.connect(workspace.root / "crm.db")) as database:
+        database.execute("CREATE TABLE people (id integer, name text, born text)")
+        database.execute("INSERT INTO people VALUES (1, 'Ann', '2000-01-31'), (2, '100%', NULL)")
+        database.commit()
+    url = f"sqlite+pysqlite:///{workspace.root}/crm.db"
+    segments = {"odd": {"where": "name like '%0%' and born is null"}, "all": {}}
+    with workspace.open(database=url, table="people", segments=segments) as opened:
+        assert not opened.is_empty
+        assert opened.complaints() == []
+        assert opened.count(["odd", "all"]) == {"odd": 1, "all": 2}
+        with pytest.raises(SourceError):
+            opened._session.row("DELETE FROM people RETURNING id")
+        frame = opened.select(texts={"id": "id", "name": "name"}, segments=["odd"])
+        with opened.explained():
+            assert read_rows(frame) == [{"id": "2", "name": "100%"}]

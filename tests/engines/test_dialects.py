@@ -66,6 +66,10 @@ name like '%\\d'
 name like 'a!_b!%%' escape '!'
 name not like '%é%'
 name ilike '%É%'
+name not ilike '%é%'
+not name like 'a%'
+name not like 'a!_b!%%' escape '!'
+name not between 'A' and 'Z'
 name is null or name = ''
 length(name) >= 5
 length(trim(name)) = 1
