@@ -162,6 +162,8 @@ def repeats(stand: Rehearsal) -> None:
     if {each.key for each in first} != {each.key for each in again}:
         did = "the same batch again was answered otherwise than the first time"
         broken("push", did, "the same answer, as the test class says `repeatable = True`")
+    if stand.arrived() is None:
+        pytest.skip("answered alike; whether rows are doubled nobody saw: there is no `arrived`")
     _are_there(stand, "push", batch.keys.to_pylist(), again)
 
 

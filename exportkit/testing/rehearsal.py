@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from exportkit.config.secrets import is_secret
 from exportkit.errors import OutcomeUnknownError, ThrottledError, UnavailableError
 from exportkit.records import Batch, Delivery, Rejection, Settlement, Target
 from exportkit.testing.samples import sample_row
@@ -45,6 +44,7 @@ class Rehearsal:
     connection: Connection
     ear: Ear
     engine: Any
+    hidden: tuple[str, ...] = ()
     server: Any = None
     proxy: FaultyProxy | None = None
     handed_over: list[Row] = field(default_factory=list)
@@ -74,14 +74,9 @@ class Rehearsal:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The connection's credentials, whatever they are called, and those that it keeps."""
-        schema = self.description.connection_options.get("properties", {})
-        options = [
-            (name, value, schema.get(name)) for name, value in self.connection.options.items()
-        ]
-        kept = list(self.connection.credentials.read().values())
-        named = [value for name, value, marks in options if is_secret(name, marks)]
-        return tuple(value for value in (*named, *kept) if isinstance(value, str))
+        """The connection's credentials, wherever they stand in its options, and those it keeps."""
+        kept = self.connection.credentials.read().values()
+        return (*self.hidden, *(value for value in kept if isinstance(value, str)))
 
     def session(self) -> Any:
         """A session, as the host opens it."""

@@ -65,8 +65,9 @@ def rehearse(
         options = _filled(given or {}, proxy.url if proxy else "")
         job_options = _filled(contract.job_for(server), proxy.url if proxy else "")
         ear = Ear()
+        host, hidden = load(contract, ear), dict[str, str]()
         prepared = stack.enter_context(
-            _prepared(contract, load(contract, ear), folder, options, job_options)
+            _prepared(contract, host, folder, (options, job_options), hidden)
         )
         connection = replace(
             prepared.resolved_connection(),
@@ -74,7 +75,8 @@ def rehearse(
             calls=Uncounted,
         )
         engine = stack.enter_context(_engine(folder))
-        yield Rehearsal(contract, prepared, connection, ear, engine, server, proxy)
+        secrets = tuple(hidden.values())
+        yield Rehearsal(contract, prepared, connection, ear, engine, secrets, server, proxy)
 
 
 def load(contract: DestinationContract, ear: Ear) -> Host:
@@ -109,16 +111,18 @@ def _prepared(
     contract: DestinationContract,
     host: Host,
     folder: Path,
-    options: dict[str, Any],
-    job_options: dict[str, Any],
+    options: tuple[dict[str, Any], dict[str, Any]],
+    hidden: dict[str, str],
 ) -> Iterator[Prepared]:
-    """The job in a workspace of real files, so that all that the host checks is checked."""
+    """The job in a workspace of real files, so that all that the host checks is checked.
+
+    `options` are the connection's and the job's; what is secret among them goes to `hidden`.
+    """
     from exportkit.config.workspace import open_workspace
     from exportkit.pipeline.prepare import prepare
 
-    hidden: dict[str, str] = {}
-    facts = _facts(host, contract, job_options)
-    for name, content in _files(contract, facts, options, job_options, hidden).items():
+    facts = _facts(host, contract, options[1])
+    for name, content in _files(contract, facts, *options, hidden).items():
         _write(folder / f"{name}.yaml", content)
     before = {name: os.environ.get(name) for name in hidden}
     os.environ.update(hidden)

@@ -67,7 +67,12 @@ def survives(stand: Rehearsal, fault: Fault, name: str) -> None:
         if stand.destination.can("find_delivery"):
             _finds(stand, session, target, fault, name)
         if stand.destination.can("remove"):
-            _removes(stand, session, target, fault, name)
+            _removes(stand, fault, name)
+    if stand.destination.can("finish"):
+        _finishes(stand, fault, name)
+    if not proxy.passed:
+        asked = "the text `{server}` in the test class, where its address belongs in the options"
+        broken("connect", "none of its calls came to the server that the test class starts", asked)
 
 
 def _attempt(stand: Rehearsal, hook: str, fault: str, call: Callable[[], Any]) -> Any:
@@ -226,11 +231,11 @@ def _finds(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: s
                 broken("find_delivery", did, "'unknown', or one of the errors: never a guess")
 
 
-def _removes(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
+def _removes(stand: Rehearsal, fault: Fault, name: str) -> None:
     """Removals come after all additions of a run, so each is tried in a session of its own."""
-    proxy = proxy_of(stand)
-    people = stand.rows(MOST_CALLS + 1)
-    stand.deliver(session, target, stand.batch(people))
+    proxy, people = proxy_of(stand), stand.rows(MOST_CALLS + 1)
+    with stand.session() as session:
+        stand.deliver(session, stand.target(session), stand.batch(people))
     calls, at = MOST_CALLS, -1  # the first is not disturbed, and says how many there are
     for person in people:
         if at >= calls:
@@ -250,6 +255,28 @@ def _removes(stand: Rehearsal, session: Any, target: Target, fault: Fault, name:
             stand.deliver(session, stand.target(session), gone)
         if (there := stand.arrived()) is not None and gone.keys[0].as_py() in there:
             broken("remove", f"after the fault '{name}' the person is still there", "they are gone")
+        at += 1
+
+
+def _finishes(stand: Rehearsal, fault: Fault, name: str) -> None:
+    """A run whose end fails begins anew, so each is tried in a session of its own."""
+    proxy, whole = proxy_of(stand), stand.description.whole
+    calls, at = MOST_CALLS, -1
+    while at < calls:
+        with stand.session() as session, suppress(DestinationError):
+            target, batch = stand.target(session), stand.batch(stand.rows(2))
+            stand.deliver(session, target, batch)
+            before = proxy.passed
+            if at >= 0:
+                proxy.next_calls(*[None] * at, fault)
+            _attempt(stand, "finish", name, partial(stand.finish, session, target))
+            if at < 0:
+                calls = min(proxy.passed - before, MOST_CALLS)
+            there, keys = stand.arrived(), batch.keys.to_pylist()
+            if whole and there is not None and sorted(there) != sorted(keys):
+                did = f"with the fault '{name}' it ended well, and the target is not what was sent"
+                broken("finish", did, "an end only after the service has said that it took all")
+        proxy.next_calls()
         at += 1
 
 

@@ -404,6 +404,11 @@ class UnclearIsFailed(Mill):
             return Settlement(receipt, "failed", reason="the mill does not answer")
 
 
+@must_fail(SURVIVES, connection_for=lambda _, service: {"url": service.url, "api_key": KEY})
+class CallsPastTheProxy(Mill):
+    """Honest; but its author forgot `{server}`, so that nothing was tried."""
+
+
 PERSONAL = "test_it_says_nothing_of_people_and_secrets"
 
 
