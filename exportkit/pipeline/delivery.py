@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from exportkit.engines.frames import KEY
 from exportkit.engines.parquet import read_batches, read_rows
 from exportkit.errors import DestinationError, ExportkitError
 from exportkit.pipeline import outcome, push
@@ -19,9 +20,10 @@ from exportkit.state import snapshots
 from exportkit.state.batches import Unjournaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from exportkit.engines.desk import Desk
     from exportkit.pipeline.work import Work
     from exportkit.records import Operation
     from exportkit.state.batches import JournaledBatch
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
 def deliver(work: Work, plan: Plan, record: Record) -> None:
     """Send the plan, wait for the answers, and remember what was confirmed, however it ends."""
     line = _line(work, plan)
-    facts = {"mode": plan.mode, "columns": plan.columns, "counts": plan.counts.as_dict()}
+    facts = {
+        "mode": plan.mode,
+        "columns": plan.columns,
+        "counts": plan.counts.as_dict(),
+        "before": _run_of(snapshots.read_snapshot(work.place)),
+    }
     try:
         if work.whole:
             _send_whole(work, plan, line)
@@ -44,9 +51,9 @@ def deliver(work: Work, plan: Plan, record: Record) -> None:
             _send_changes(work, plan, line)
     except ExportkitError:
         if not work.whole:
-            record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+            record.counts = _remember(work, plan, line.ledger.batches(work.run_id), facts)
         raise
-    record.counts = _remember(work, plan, line.ledger.batches(work.run_id))
+    record.counts = _remember(work, plan, line.ledger.batches(work.run_id), facts)
     record.note(facts={**facts, "after": asdict(inputs(work))})
 
 
@@ -132,7 +139,9 @@ def calls_needed(work: Work, plan: Plan) -> int | None:
     return batches * limits.calls_per_batch
 
 
-def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Counts:
+def _remember(
+    work: Work, plan: Plan, batches: Sequence[JournaledBatch], facts: Mapping[str, Any]
+) -> Counts:
     """Fold what the destination confirmed into the snapshot; answers what the run comes to."""
     before, desk = snapshots.read_snapshot(work.place), work.desk
     run_id, counts = plan.folder.name, plan.counts
@@ -153,9 +162,14 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
     planned, left = counts.sent + counts.removed, plan.changes("left")
     complete = sum(batch.rows for batch in done if not batch.refused) == planned
     here = plan.accepted.exists()  # of a run on another host only what it sent is known
-    if complete and here and (work.whole or (done and _is_all(plan, before))):
-        snapshots.adopt(plan.accepted, new)
+    # A later run may have folded since; then what this one found unchanged may not be so now.
+    is_next = facts.get("before", run_id) == _run_of(before)
+    if complete and here and (work.whole or (done and is_next and _holds_all(plan, before))):
+        others = None if work.whole else _kept(plan, before, desk)
+        snapshots.adopt(plan.accepted, new, desk, others)
         shelf.share(work.place, fenced=True)
+        left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
+        shelf.share(left)
     elif batches or left.exists():
         answered = [batch for batch in batches if batch.state in ("done", "folded")]
         everything = outcome.confirm(plan, answered, desk)
@@ -165,7 +179,7 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
             old = None if work.whole else before
             snapshots.fold(old, confirmed, desk, new)
             shelf.share(work.place, fenced=True)
-            left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
+            left.unlink(missing_ok=True)
             shelf.share(left)
     elif planned:
         counts = counts_before_sending(counts)
@@ -174,13 +188,25 @@ def _remember(work: Work, plan: Plan, batches: Sequence[JournaledBatch]) -> Coun
     return counts
 
 
-def _is_all(plan: Plan, before: snapshots.Snapshot | None) -> bool:
-    """Whether the accepted rows are all that the target holds once the plan is carried out."""
-    if before is None:
-        return True
+def _run_of(snapshot: snapshots.Snapshot | None) -> str | None:
+    return snapshot.run_id if snapshot else None
+
+
+def _holds_all(plan: Plan, before: snapshots.Snapshot | None) -> bool:
+    """Whether the target holds every accepted row, as it is, once the plan is carried out."""
+    return before is None or (plan.mode != "insert" and before.refused is None)
+
+
+def _kept(plan: Plan, before: snapshots.Snapshot | None, desk: Desk) -> Any:
+    """The rows that were delivered before and are still there, but were not accepted again."""
     counts = plan.counts
-    met_again = counts.unchanged + counts.updated + counts.removed
-    return plan.mode != "insert" and before.refused is None and before.rows == met_again
+    if before is None or before.rows == counts.unchanged + counts.updated + counts.removed:
+        return None
+    kept = snapshots.rows_of(before, desk)
+    for path in (plan.accepted, plan.changes("remove"), plan.changes("left")):
+        if path.exists():
+            kept = kept.join(desk.load(path).select(KEY), on=KEY, how="anti")
+    return kept
 
 
 def recover(work: Work) -> None:
@@ -198,7 +224,7 @@ def recover(work: Work) -> None:
         columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
         plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)
         resume(_line(work, plan), journal.batches(earlier.run_id))
-        counts = _remember(work, plan, journal.batches(earlier.run_id))
+        counts = _remember(work, plan, journal.batches(earlier.run_id), facts)
         journal.note_run(earlier.run_id, counts=counts.as_dict())
     for run_id in journal.dead_runs(work.prepared.job.name):
         journal.interrupt(run_id)

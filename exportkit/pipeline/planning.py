@@ -133,9 +133,9 @@ def _before(work: Work, engine: Engine) -> Before:
     others = snapshots.others(work.place) if work.prepared.mode == "mirror" else []
     known = [snapshot, *others] if snapshot else others
     work.house.shelf.bring(*(path for each in known for path in each.rows_files))
-    elsewhere = [engine.load(other.delivered).select(KEY) for other in others]
+    elsewhere = [snapshots.rows_of(other, engine).select(KEY) for other in others]
     return Before(
-        delivered=engine.load(snapshot.delivered) if snapshot else None,
+        delivered=snapshots.rows_of(snapshot, engine) if snapshot else None,
         refused=None
         if snapshot is None or snapshot.refused is None or work.orders.retry_refused
         else engine.load(snapshot.refused),

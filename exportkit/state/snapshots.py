@@ -1,8 +1,9 @@
 """What a job has delivered to its target so far, per key: Parquet, replaced whole by rename.
 
 `snapshot.json` names the files that count, so a crash between two files leaves the old snapshot.
-Beside the delivered rows stand those that the destination refused, with the values that it
-refused, so that they are not sent again before they change.
+The delivered rows are those that a run accepted, without a copy, and those that were delivered
+before and did not come again, `kept`. Beside them stand those that the destination refused, with
+the values that it refused, so that they are not sent again before they change.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class Snapshot:
     refused: Path | None = None
     target: str = ""
     key: str = ""
+    kept: Path | None = None
 
     @property
     def rows_files(self) -> tuple[Path, ...]:
         """The files with its rows."""
-        return tuple(path for path in (self.delivered, self.refused) if path is not None)
+        files = (self.delivered, self.kept, self.refused)
+        return tuple(path for path in files if path is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,16 @@ def read_snapshot(folder: Path) -> Snapshot | None:
             None if facts["refused"] is None else folder / facts["refused"],
             facts["target"],
             facts["key"],
+            None if facts["kept"] is None else folder / facts["kept"],
         )
     except (KeyError, TypeError, ValueError):
         raise _damaged(folder) from None
+
+
+def rows_of(snapshot: Snapshot, engine: Engine) -> nw.LazyFrame[Any]:
+    """The delivered rows: the key and the columns of the snapshot."""
+    files = [path for path in (snapshot.delivered, snapshot.kept) if path is not None]
+    return _joined([engine.load(path) for path in files], snapshot.columns)
 
 
 def elder(folder: Path) -> Snapshot | None:
@@ -131,7 +141,7 @@ def fold(
     delivered = [] if confirmed.delivered is None else [confirmed.delivered]
     refused = [] if confirmed.refused is None else [confirmed.refused]
     if before is not None:
-        kept = aligned(engine.load(before.delivered), columns)
+        kept = aligned(rows_of(before, engine), columns)
         for keys in gone:
             kept = kept.join(keys, on=KEY, how="anti")
         delivered.insert(0, kept)
@@ -151,12 +161,24 @@ def fold(
     return _publish(replace(new, rows=rows, delivered=path, refused=refused_path))
 
 
-def adopt(accepted: Path, new: Snapshot) -> Snapshot:
-    """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made."""
+def adopt(
+    accepted: Path,
+    new: Snapshot,
+    engine: Engine | None = None,
+    kept: nw.LazyFrame[Any] | None = None,
+) -> Snapshot:
+    """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made.
+
+    `kept` are the rows that were delivered before, and did not come again.
+    """
     make_folder(new.folder)
     path = _new_file(new.folder, "delivered", new.run_id)
     os.link(accepted, path)
-    return _publish(replace(new, delivered=path))
+    rows, kept_path = 0, None
+    if engine is not None and kept is not None:
+        kept_path = _new_file(new.folder, "kept", new.run_id)
+        rows = engine.write(_joined([aligned(kept, new.columns)], new.columns), kept_path)
+    return _publish(replace(new, rows=new.rows + rows, delivered=path, kept=kept_path))
 
 
 def _new_file(folder: Path, what: str, run_id: str) -> Path:
@@ -172,12 +194,13 @@ def _publish(snapshot: Snapshot) -> Snapshot:
         "rows": snapshot.rows,
         "delivered": snapshot.delivered.name,
         "refused": snapshot.refused.name if snapshot.refused else None,
+        "kept": snapshot.kept.name if snapshot.kept else None,
         "target": snapshot.target,
         "key": snapshot.key,
     }
     synced(snapshot.folder)
     write_durably(snapshot.folder / FACTS, json.dumps(facts, indent=1).encode())
-    counted = {FACTS, facts["delivered"], facts["refused"]}
+    counted = {FACTS, *(path.name for path in snapshot.rows_files)}
     for path in snapshot.folder.iterdir():
         if path.name not in counted:
             path.unlink()

@@ -109,7 +109,9 @@ class Trial:
         (place,) = (self.runner.workspace / ".exportkit" / "snapshots" / "letter").iterdir()
         snapshot = read_snapshot(place)
         assert snapshot
-        rows = [row for read in read_batches(snapshot.delivered) for row in read.to_pylist()]
+        files = filter(None, (snapshot.delivered, snapshot.kept))
+        reads = (read for path in files for read in read_batches(path))
+        rows = [row for read in reads for row in read.to_pylist()]
         return {row.pop(KEY): row for row in rows}
 
     def members(self) -> dict[str, Any]:

@@ -60,7 +60,9 @@ class Hosts(Trial):
             (place,) = (house.state.snapshots / "letter").iterdir()
             snapshot = read_snapshot(place)
             assert snapshot
-            found = [row for read in read_batches(snapshot.delivered) for row in read.to_pylist()]
+            files = filter(None, (snapshot.delivered, snapshot.kept))
+            reads = (read for path in files for read in read_batches(path))
+            found = [row for read in reads for row in read.to_pylist()]
         return {row.pop(KEY): row for row in found}
 
     def unfinished(self) -> list[str]:

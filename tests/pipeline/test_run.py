@@ -591,3 +591,36 @@ def test_files_that_do_not_belong_together(shop: Shop, keys: dict[str, Any]) -> 
     assert raised.value.complaints[0].location
     assert raised.value.complaints[0].location.file.endswith("vip.yaml")
     assert not (shop.root / ".exportkit").exists()
+
+
+def test_who_left_and_stays_is_remembered_beside_those_who_came_again(shop: Shop) -> None:
+    shop.list()
+    shop.people(ANN, BOB, CID)
+    shop.counts()
+    shop.people("1,ann@example.com,Anna,Athens", CID)
+    assert shop.counts() == Counts(selected=2, unchanged=1, updated=1, sent=1)
+    (place,) = (shop.state.snapshots / "vip").iterdir()
+    known = read_snapshot(place)
+    assert known
+    assert known.kept, "no row is written again that is in the plan already"
+    assert known.rows == 3
+    shop.people("1,ann@example.com,Anna,Athens", BOB, CID)
+    assert shop.counts() == Counts(selected=3, unchanged=3)
+    shop.people("1,ann@example.com,Ann,Athens", "2,bob@example.com,Rob,Bonn", CID)
+    assert shop.counts() == Counts(selected=3, unchanged=1, updated=2, sent=2)
+    assert shop.members["bob@example.com"]["name"] == "Rob"
+
+
+def test_an_answer_that_comes_late_does_not_bring_back_what_has_changed_since(shop: Shop) -> None:
+    shop.list()
+    shop.people(ANN, BOB)
+    shop.counts()
+    lost = {"hook": "push", "call": 2, "do": "raise_after", "error": "outcome_unknown"}
+    shop.list(find_delivery="unknown", faults=[{**lost, "times": 1}])
+    shop.people(ANN, "2,bob@example.com,Rob,Bonn")
+    assert shop.run().counts == Counts(selected=2, unchanged=1, sent=1, unsettled=1)
+    shop.people("1,ann@example.com,Anna,Athens", "2,bob@example.com,Rob,Bonn")
+    assert shop.run().counts == Counts(selected=2, updated=1, sent=1, unsettled=1)
+    shop.list()
+    shop.people("1,ann@example.com,Anna,Athens", "2,bob@example.com,Rob,Bonn", CID)
+    assert shop.counts() == Counts(selected=3, unchanged=2, added=1, sent=1)
