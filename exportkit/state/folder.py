@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exportkit.state.shelf import Shelf
 
 log = logging.getLogger("exportkit.state")
+_OPEN_TO_ALL = "everybody may look into %s, which holds personal data: chmod 700 %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ def open_state(root: Path, state: str) -> StateFolder:
         _make_private(folder.home)
         if folder.database is not None:
             folder.database.open_workbench()
+        elif folder.home.stat().st_mode & 0o007:
+            log.warning(_OPEN_TO_ALL, folder.home, folder.home)
         for part in ("locks", "runs", "snapshots", "catalogues"):
             make_folder(folder.root / part)
     except OSError as error:
@@ -147,10 +150,6 @@ def _make_private(home: Path) -> None:
     if not ignore.exists():
         # Whatever the workspace's own .gitignore says, profiles don't belong in git.
         write_durably(ignore, b"*\n")
-    if home.stat().st_mode & 0o007:
-        log.warning(
-            "everybody may look into %s, which holds personal data: chmod 700 %s", home, home
-        )
 
 
 def new_folder(path: Path) -> Path:

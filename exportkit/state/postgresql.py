@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from exportkit.errors import ConfigError, JournalError
 from exportkit.redaction import without_secrets
-from exportkit.state.upgrades import prepare
+from exportkit.state.upgrades import IN_ORDER, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -179,6 +179,8 @@ class Database:
             settings["idle_session_timeout"] = "0"
         known = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", [self.schema])
         if not known.fetchone()[0]:
+            # Even with IF NOT EXISTS one of two that do it at once would fail.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [IN_ORDER])
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         for name, value in {**settings, "search_path": self.schema}.items():
             connection.execute("SELECT set_config(%s, %s, false)", [name, value])

@@ -162,9 +162,9 @@ def _remove(shelf: Shelf, found: Surplus) -> None:
             remove_folder(entry)
         else:
             entry.unlink(missing_ok=True)
+    shelf.share(*found.entries)
     if found.whole and found.folder.exists():
         found.folder.rmdir()
-    shelf.share(*found.entries)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ UPGRADES: dict[int, Callable[[sa.Connection], None]] = {}
 """By the version that a journal has: what makes the next version of it. Version 1 is the first."""
 
 
-_IN_ORDER = 7_305_804_402_438_173_797
+IN_ORDER = 7_305_804_402_438_173_797
 """The number of the lock under which a server's tables are made or upgraded."""
 
 
@@ -32,7 +32,7 @@ def prepare(engine: sa.Engine, where: object) -> None:
 
 def _bring_up(connection: sa.Connection, where: object) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_IN_ORDER)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(IN_ORDER)))
     version, newest = _version(connection), tables.SCHEMA_VERSION
     if version is None:
         tables.metadata.create_all(connection)
