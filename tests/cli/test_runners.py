@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from tests.cli.test_due import JOBS, schedule, statuses
 
@@ -130,6 +131,50 @@ def test_clean_forgets_a_job_that_is_gone_for_all(on: On, workspace: Path) -> No
     assert done["files"] >= 1
     assert on(A, "status", "--json").json["state"]["bytes"] == 0
     assert on(A, "history", "--json").json["runs"] == []
+
+
+def block(language: str) -> str:
+    """The page's only block in this language."""
+    page = (Path(__file__).parents[2] / "docs" / "runners.md").read_text(encoding="utf-8")
+    blocks = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return str(blocks[-1])
+
+
+def test_the_role_of_the_page_can_do_all_and_nothing_else(
+    on: On, workspace: Path, postgresql: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    role = f"role_{postgresql.name}"
+    postgresql.run(
+        block("sql")
+        .replace("ROLE exportkit", f"ROLE {role}")
+        .replace("AUTHORIZATION exportkit", f"AUTHORIZATION {role}")
+    )
+    postgresql.run(f"ALTER ROLE {role} PASSWORD 'known'")
+    monkeypatch.setenv("PGPASSWORD", "known")
+    file = workspace.parent / A / "exportkit.yaml"
+    file.write_text(file.read_text().replace("postgresql://exportkit@", f"postgresql://{role}@"))
+    assert on(A, "run", JOB).code == 0
+    assert postgresql.run("SELECT count(*) FROM exportkit.runs") == "1"
+
+
+def test_the_command_of_the_pages_cronjob_runs_what_is_due(
+    on: On, workspace: Path, postgresql: Database
+) -> None:
+    job = yaml.safe_load(block("yaml"))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    for host in (A, B):
+        schedule(workspace.parent / host, *JOBS)
+    assert on(A, "run", "--due").code == 0
+    due_since_long(postgresql, workspace)
+    words = [*container["command"], *container["args"]]
+    assert words.pop(0) == "exportkit"
+    words[words.index("/srv/newsletter")] = str(workspace.parent / B)
+    done = subprocess.run([EXPORTKIT, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert {run["job"] for run in on(A, "history", "--json").json["runs"]} == set(JOBS)
+    (mount, _) = container["volumeMounts"]
+    assert mount["mountPath"] == "/srv/newsletter/.exportkit"
 
 
 def test_a_server_that_is_not_there(on: On, workspace: Path) -> None:
