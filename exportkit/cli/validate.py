@@ -11,15 +11,15 @@ from exportkit.errors import EXIT_BAD_FILES, EXIT_OK
 
 @click.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...", shell_complete=completing.jobs)
-@click.option("--connect", is_flag=True, help="Ask database servers about columns and types too.")
+@click.option("--connect", is_flag=True, help="Ask servers and stores for columns and types too.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def validate(ctx: click.Context, jobs: tuple[str, ...], connect: bool, as_json: bool) -> int:
     """Check every file and plugin option, offline; with JOBs, only what those need.
 
     File sources are opened and their beginning is read, so that segments and mapped columns are
-    checked against the real columns; database servers are asked only with --connect. Nothing is
-    sent.
+    checked against the real columns; database servers, stores and web servers are asked only with
+    --connect. Nothing is sent.
 
     \b
     Examples:

@@ -6,6 +6,8 @@ import glob
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from exportkit.config.names import nearest_hint
+from exportkit.engines import stores
 from exportkit.engines.files import SourceFile, codec_of, is_part, look_at
 from exportkit.errors import Location, SourceError
 
@@ -30,7 +32,13 @@ def find_files(source: Source, root: Path) -> list[SourceFile]:
     at = source.document.locate((key,))
     where = _local_path(source.database, at) if source.database else source.file or ""
     if "://" in where:
-        _not_yet(f"{where.split('://')[0]}:// sources", at)
+        scheme = where.partition("://")[0].lower()
+        known = [*stores.OBJECT_SCHEMES, "https", "iceberg"]
+        raise SourceError(
+            f"nothing here reads {scheme}://",
+            hint=nearest_hint(scheme, known),
+            location=at,
+        )
     paths = _paths(where, root)
     if not paths:
         raise SourceError(

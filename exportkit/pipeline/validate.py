@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from exportkit.access.roles import require_job, standing_in, unknown_people
 from exportkit.engines.servers import FILES, is_file, scheme_resolved
 from exportkit.engines.sources import open_source
+from exportkit.engines.unfetched import complaints_unfetched, is_elsewhere, unreadable
 from exportkit.engines.unopened import complaints_unopened, misplaced_keys, untranslatable
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from exportkit.config.connection import ConnectionFile
-    from exportkit.config.job import Job
+    from exportkit.config.job import FieldRule, Job
     from exportkit.config.source import Source
     from exportkit.config.workspace import Workspace
     from exportkit.host.loader import Host
@@ -56,8 +57,8 @@ def validate_workspace(
 ) -> Findings:
     """Check the whole workspace, or only the named jobs and what they need.
 
-    Database servers are asked only with `connect`; without it, their sources and what jobs say of
-    them are checked as far as the files alone can tell.
+    Database servers and stores are asked only with `connect`; without it, their sources and what
+    jobs say of them are checked as far as the files alone can tell.
     """
     found = Findings()
     found.read(workspace.document.file)
@@ -85,7 +86,8 @@ def validate_workspace(
     for source in sources.values():
         found.read(source.document.file)
         users = [each for each in prepared if each.source.name == source.name]
-        is_far = source.spark or (source.database is not None and not is_file(source))
+        is_server = source.database is not None and not is_file(source)
+        is_far = source.spark or is_server or is_elsewhere(source)
         offline = not connect and is_far
         check = _check_unopened if offline else _check_source
         found.attempt(partial(check, found, workspace, source, users))
@@ -153,16 +155,24 @@ def _check_unopened(
     if source.spark is not None:
         found.complaints += misplaced_keys(source)
         return None
+    if source.database is None:
+        found.complaints += complaints_unfetched(source)
+        for job, rule in _sql_of(jobs):
+            found.complaints += unreadable(job.document, ("map", rule.field, "sql"), rule.sql or "")
+        return None
     scheme = scheme_resolved(source, workspace.root)
     if scheme in FILES:
         return _check_source(found, workspace, source, jobs)
     found.complaints += complaints_unopened(source, scheme)
-    for each in jobs:
-        for rule in each.job.fields:
-            if rule.sql is not None:
-                path = ("map", rule.field, "sql")
-                found.complaints += untranslatable(each.job.document, path, rule.sql, scheme)
+    for job, rule in _sql_of(jobs):
+        path = ("map", rule.field, "sql")
+        found.complaints += untranslatable(job.document, path, rule.sql or "", scheme)
     return None
+
+
+def _sql_of(jobs: Sequence[Prepared]) -> list[tuple[Job, FieldRule]]:
+    """The fields of the jobs that are computed, each with its job."""
+    return [(e.job, rule) for e in jobs for rule in e.job.fields if rule.sql is not None]
 
 
 def _check_source(

@@ -63,3 +63,20 @@ def test_nothing_is_written_whatever_is_wrong(exportkit: Command, workspace: Pat
     before = sorted(workspace.rglob("*"))
     assert exportkit("validate").code == 2
     assert sorted(workspace.rglob("*")) == before
+
+
+def test_a_store_is_asked_only_when_told_to(exportkit: Command, workspace: Path) -> None:
+    source = workspace / "sources" / "customers.yaml"
+    text = source.read_text()
+    source.write_text(text.replace("file: data/profiles.csv", "file: http://127.0.0.1:1/p.csv"))
+    assert exportkit("validate").code == 0
+    said = exportkit("validate", "--connect")
+    assert said.code == 2
+    assert "http://127.0.0.1:1/p.csv: the server cannot be reached" in said.err
+    broken = text.replace("lifetime_value >= 1000", "lifetime_value >= (1000")
+    assert broken != text
+    source.write_text(broken.replace("file: data/profiles.csv", "file: http://example.com/p.csv"))
+    said = exportkit("validate")
+    assert said.code == 2
+    assert "profiles would cross a network in the clear" in said.err
+    assert "is not one SQL expression" in said.err
