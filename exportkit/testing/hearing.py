@@ -41,6 +41,8 @@ class Ear:
         """Whether closing a session has kept an error from going on."""
         self.raised: BaseException | None = None
         """What the last call raised, as it was."""
+        self.failure: BaseException | None = None
+        """The last thing that any call raised."""
 
     def listen(self, hook: str) -> Generator[None, Any, Any]:
         """The wrapper of every hook."""
@@ -67,7 +69,7 @@ class Ear:
         try:
             yield
         except BaseException as error:
-            self.raised = error
+            self.raised = self.failure = error
             self.said += [Said(hook, "error", text) for text in _words(error)]
             raise
         finally:

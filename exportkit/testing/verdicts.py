@@ -52,8 +52,8 @@ def refused(stand: Rehearsal, error: ExportkitError) -> NoReturn:
     """Fail the test: the host would stop here with this error."""
     hook = stand.ear.said[-1].hook if stand.ear.said else "connect"
     words = f"the host would stop here, with {type(error).__name__}: {error}"
-    last = stand.ear.raised
-    if last is not None and last is not error:
+    last = stand.ear.failure
+    if last is not None and f": {type(last).__name__}" in error.message:
         frames = "".join(traceback.format_exception(last)[-3:])
         words = f"{words}\n\nIt came from:\n{frames}"
     broken(hook, words, _ASKED.get(error.kind, "a quiet service, so no error"))

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .broken_mills import MUST_FAIL
+from .more_broken_mills import FOUND_BY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).parents[2]
+MILLS = ("broken_mills", "more_broken_mills")
 HONEST = ("TestHonest", "TestHonestAndRepeatable", "TestHonestFile")
 
 pytestmark = pytest.mark.timeout(600)
@@ -34,7 +36,7 @@ def failures(tmp_path_factory: pytest.TempPathFactory) -> Failures:
     words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
     words += ["-p", "tests.testing.broken_mills"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "tests/testing/broken_mills.py"],
+        [sys.executable, "-m", "pytest", *words, *(f"tests/testing/{each}.py" for each in MILLS)],
         cwd=ROOT,
         env={**os.environ, "PYTEST_ADDOPTS": ""},
         capture_output=True,
@@ -68,3 +70,13 @@ def test_what_is_broken_fails_for_its_own_reason(
     assert re.search(r"^Asked for: .+", said, re.MULTILINE), said
     assert re.search(r"^The contract: \w+\(.*\) in docs/hooks\.md", said, re.MULTILINE), said
     assert "Traceback" not in said or "It came from:" in said
+
+
+@pytest.mark.parametrize("broken", FOUND_BY)
+def test_what_a_test_says_is_what_is_wrong(
+    failures: Mapping[str, Mapping[str, str]], broken: str
+) -> None:
+    test, says = FOUND_BY[broken]
+    found = failures.get(broken, {})
+    assert list(found) == [test]
+    assert says in " ".join(found[test].split()), found
