@@ -78,14 +78,14 @@ class Dialect:
 
         tree = check_tree(sql, columns, dialect="duckdb")
         for node in list(tree.walk()):
-            self._check(node)
+            self._check(node, sql)
             if isinstance(node, exp.Anonymous) and node is not tree:
                 node.replace(_renamed(node))
             elif isinstance(node, exp.Anonymous):
                 tree = _renamed(node)
         return tree
 
-    def _check(self, node: exp.Expr) -> None:
+    def _check(self, node: exp.Expr, sql: str) -> None:
         from sqlglot import exp
 
         name = type(node).__name__
@@ -93,7 +93,7 @@ class Dialect:
             name = _KNOWN.get(node.name.lower(), "")
         refused = None
         if name not in _PORTABLE and name not in self.functions:
-            shown = node.name if isinstance(node, exp.Anonymous) else _function(node)
+            shown = node.name if isinstance(node, exp.Anonymous) else _function(node, sql)
             refused = f"{shown.lower()} is not translated for {self.title}"
         elif isinstance(node, exp.Extract) and node.name.upper() not in (*_PARTS, *self.parts):
             refused = f"extract({node.name.lower()} from …) is not translated for {self.title}"
@@ -122,10 +122,14 @@ def _renamed(node: exp.Expr) -> exp.Expr:
     return made
 
 
-def _function(node: exp.Expr) -> str:
+def _function(node: exp.Expr, sql: str) -> str:
+    """What the node is to who wrote it: the name of the function, where it is one."""
     from sqlglot import exp
 
-    return f"{node.sql_name()}()" if isinstance(node, exp.Func) else type(node).__name__
+    if not isinstance(node, exp.Func):
+        return type(node).__name__
+    written = sql[node.meta["start"] : node.meta["end"] + 1] if "end" in node.meta else ""
+    return f"{written or node.sql_name()}()"
 
 
 def _counts_from_one(node: exp.Expr) -> bool:

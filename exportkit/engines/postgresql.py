@@ -42,6 +42,13 @@ _SETTINGS = {
     "bytea_output": "hex",
     "xmloption": "content",
 }
+_PATIENCE = {
+    "connect_timeout": "30",
+    "keepalives_idle": "60",
+    "keepalives_interval": "15",
+    "keepalives_count": "4",
+    "fallback_application_name": "exportkit",
+}
 _BATCH_BYTES = 4 * 1024 * 1024
 _LONGEST_NAME = 63
 _NAME = re.compile(r'"(?:[^"]|"")+"|[^."]+')
@@ -117,7 +124,7 @@ class PostgresqlSession:
         )
         self._server, self._at = server, at
         try:
-            self._connection = adbc.connect(_plain_scheme(server.url))
+            self._connection = adbc.connect(_patient(server.url))
         except adbc.Error as error:
             raise explain_connect(error, server.shown_as, at) from None
         try:
@@ -283,5 +290,9 @@ def _field(field: pa.Field) -> Field:
     return Field(field.name, name, int(facts.get(b"POSTGRESQL:typmod", b"-1")), nested)
 
 
-def _plain_scheme(url: str) -> str:
-    return "postgresql://" + url.partition("://")[2]
+def _patient(url: str) -> str:
+    """The URL for libpq: a server that fell silent is noticed in minutes, not in hours."""
+    rest = url.partition("://")[2]
+    named = {part.partition("=")[0] for part in rest.partition("?")[2].split("&")}
+    added = [f"{name}={value}" for name, value in _PATIENCE.items() if name not in named]
+    return f"postgresql://{rest}{'&' if '?' in rest else '?'}{'&'.join(added)}"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exportkit.engines.predicates import ExpressionError
+from exportkit.engines.predicates import ExpressionError, check_tree
 from exportkit.engines.servers import sql_dialect
 from exportkit.engines.statements import check_query
 from exportkit.engines.translations import dialect_of
@@ -70,7 +70,10 @@ def untranslatable(
 ) -> list[Complaint]:
     """What an expression says that cannot be said to such a server, whatever its columns are."""
     try:
-        dialect_of(scheme).check(sql)
+        if scheme:
+            dialect_of(scheme).check(sql)
+        else:
+            check_tree(sql, None, dialect="duckdb")
     except ExpressionError as error:
         return [Complaint(error.message, place_in(document, path, error.offset), error.hint)]
     return []

@@ -23,6 +23,8 @@ CASES = sorted(
 COMMANDS = (["validate"], ["run", "newsletter", "letters"])
 
 ODD = {
+    "database-that-is-not-there.yaml": [0, 2],  # nobody asks it before there is a run
+    "database-of-no-known-kind.yaml": [0, 2],
     "header-only.csv": [0, 3],
     "no-connection.yaml": [0, 2],
     "number-for-a-name.yaml": [0, 2],

@@ -398,6 +398,13 @@ def read_to_the_end(opened: Any, stream: Any) -> None:
             raise duckdb.IOException("broken") from error
 
 
+def test_the_server_knows_who_is_there_and_a_silent_one_is_noticed(workspace, people):
+    for added, name in (("", "exportkit"), ("?application_name=crm&keepalives=1", "crm")):
+        keys = {**place(people), "database": people.url + added}
+        with workspace.open(**keys) as opened:
+            assert opened._session.row("SELECT current_setting('application_name')") == (name,)
+
+
 def test_a_query_that_takes_too_long(workspace, changing, read_rows):
     changing.run(f"ALTER DATABASE {changing.name} SET statement_timeout = '150ms'")
     keys = place(

@@ -248,7 +248,7 @@ def test_each_segment_tells_people_apart(both):
 
 
 REFUSED = {
-    "regexp_matches(name, 'x')": "is not translated for PostgreSQL",
+    "regexp_matches(name, 'x')": "regexp_matches() is not translated for PostgreSQL",
     "strftime(born, '%Y') = '2024'": "is not translated for PostgreSQL",
     "date_diff('day', born, seen) > 3": "is not translated for PostgreSQL",
     "extract(epoch from seen) > 0": "extract(epoch from …) is not translated",
