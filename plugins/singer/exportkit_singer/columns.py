@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from exportkit import FieldMapping, MappedField, Target
-    from exportkit.records import Kind
 
 # What RE2 and Java's regular expressions share. A number with a leading zero is an identifier.
 INTEGER = r"^-?(?:0|[1-9][0-9]{0,17})\z"
@@ -22,7 +21,7 @@ MOMENT = (
 )
 TRUE, FALSE = ("true", "yes", "1"), ("false", "no", "0")
 
-_KINDS: dict[str, Kind] = {"number": "number", "date": "date"}
+_KINDS: dict[str, Literal["number", "date"]] = {"number": "number", "date": "date"}
 _TYPES: dict[str, str] = {kind: name for name, kind in _KINDS.items()}
 
 
