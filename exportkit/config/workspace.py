@@ -12,13 +12,13 @@ from exportkit.config.job import Job, check_job, read_job
 from exportkit.config.notify import Notify, read_notify
 from exportkit.config.retention import Retention, read_retention
 from exportkit.config.source import Source, read_source
+from exportkit.config.state import read_state
 from exportkit.errors import Complaint, ConfigError, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 FILE_NAME = "exportkit.yaml"
-DEFAULT_STATE = ".exportkit"
 SUFFIXES = (".yaml", ".yml")
 
 Kind = Literal["job", "source", "connection"]
@@ -227,7 +227,7 @@ def open_workspace(directory: Path | None = None) -> Workspace:
     outputs = range(len(data.get("outputs") or []))
     return Workspace(
         root=root,
-        state=document.text(("state",)) or DEFAULT_STATE,
+        state=read_state(document),
         outputs=tuple((root / (document.text(("outputs", i)) or "")).resolve() for i in outputs),
         roles=None
         if roles is None

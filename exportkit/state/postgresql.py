@@ -7,7 +7,6 @@ answer to a probe the server ends the session of a host that is gone, and its lo
 from __future__ import annotations
 
 import os
-import re
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
+from exportkit.config.state import SCHEMA
 from exportkit.errors import ConfigError, JournalError
 from exportkit.redaction import without_secrets
 from exportkit.state.upgrades import IN_ORDER, prepare
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sqlalchemy.exc import SQLAlchemyError
 
 OLDEST = 12
-SCHEMA = "exportkit"
 _DEFAULTS: dict[str, tuple[str, str | int]] = {
     "application_name": ("PGAPPNAME", "exportkit"),
     "connect_timeout": ("PGCONNECT_TIMEOUT", 10),
@@ -63,13 +62,8 @@ class Database:
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query))
+        options = dict(parse_qsl(parts.query, keep_blank_values=True))
         self.schema = options.pop("schema", SCHEMA)
-        if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", self.schema):
-            raise ConfigError(
-                f"'{self.schema}' cannot be the schema that keeps the state",
-                hint="small letters, digits and _: postgresql://user@host/database?schema=name",
-            )
         plain = (parts.scheme, parts.netloc, parts.path)
         self._url = urlunsplit((*plain, urlencode(options), ""))
         self.shown = urlunsplit((*plain, "", "")) + f" (schema {self.schema})"

@@ -105,10 +105,14 @@ class Locks:
         key = key_of(self._database.schema, name)
         token = secrets.token_hex(16)
         while True:
-            with self._database.explained(self._loss), session.begin():
-                if session.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
-                    _write_down(session, name, token)
-                    break
+            try:
+                with self._database.explained(self._loss), session.begin():
+                    if session.scalar(sa.select(sa.func.pg_try_advisory_lock(key))):
+                        _write_down(session, name, token)
+                        break
+            except JournalError:
+                self._end_if_idle()  # it may have the lock, and nothing to show for it
+                raise
             if time.monotonic() >= until:
                 self._end_if_idle()
                 raise busy(self.holder(name) or {}, what)

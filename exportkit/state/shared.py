@@ -83,6 +83,7 @@ class DatabaseShelf:
             found = {self._place(row.path): row for row in connection.execute(query)}
             for place, row in found.items():
                 try:
+                    self.open_workbench()
                     self._bring(connection, place, row)
                 except OSError as error:
                     raise unwritable(place, error) from None

@@ -190,6 +190,27 @@ def test_who_loses_the_session_makes_no_other_call(
     ends_well(subject)
 
 
+def test_a_database_that_vanishes_ends_the_run_and_another_takes_it_up(
+    hosts: Callable[..., Hosts], postgresql: Database
+) -> None:
+    subject, name = hosts("mirror", FEW, begun=True), postgresql.name
+    allow = "UPDATE pg_database SET datallowconn = {} WHERE datname = '" + name + "';"
+    with midway(subject, "push", SECOND) as process:
+        postgresql.server.run(
+            allow.format("false")
+            + "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            + f"WHERE datname = '{name}'"
+        )
+        done = goes_on(process)
+        postgresql.server.run(allow.format("true"))
+    assert done.code == 1
+    assert done.error["kind"] == "journal"
+    assert "Traceback" not in done.stderr
+    with subject.runner.ledger() as ledger:
+        assert len(ledger.calls("push")) == SECOND
+    ends_well(subject)
+
+
 def test_who_slept_while_another_took_over_changes_nothing(
     hosts: Callable[..., Hosts], postgresql: Database
 ) -> None:

@@ -431,11 +431,6 @@ def test_what_keeps_it_from_working_is_said(
     assert "wrong-password" not in str(wrong)
 
 
-def test_a_schema_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be the schema"):
-        state_folder(tmp_path, "postgresql://db/state?schema=a-b")
-
-
 def test_without_the_driver_it_says_which_extra_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
