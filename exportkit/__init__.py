@@ -32,7 +32,7 @@ from exportkit.records import (
     Settlement,
     Target,
 )
-from exportkit.redaction import redact
+from exportkit.redaction import conceal, redact
 from exportkit.services import Calls, Credentials, Prompt
 
 __version__ = "0.1.0"
@@ -65,6 +65,7 @@ __all__ = [
     "Target",
     "ThrottledError",
     "UnavailableError",
+    "conceal",
     "hookimpl",
     "redact",
 ]

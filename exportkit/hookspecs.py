@@ -170,7 +170,8 @@ def find_delivery(session: Any, batch: Batch, target: Target) -> Finding:
     """After a connection or process died mid-call: was this batch taken?
 
     With this hook nothing is sent twice; without it, at most the one batch in doubt is. Answer
-    `unknown` rather than guess: the batch then stays unsettled and unsent.
+    `unknown` rather than guess: the batch then stays unsettled and unsent. Answer `repeat` where
+    the service takes a batch once, however often it comes with its id: it is then pushed again.
 
     >>> @hookimpl
     ... def find_delivery(session, batch):

@@ -244,9 +244,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer of `find_delivery`: was this batch taken, and with which delivery?"""
+    """The answer of `find_delivery`: was this batch taken, and with which delivery?
 
-    state: Literal["taken", "not_taken", "unknown"]
+    `repeat`: nobody can say, and it does not matter, since the destination takes a batch that
+    comes again with its `id` only once. The host sends it again, also in a later run.
+    """
+
+    state: Literal["taken", "not_taken", "unknown", "repeat"]
     delivery: Delivery = Delivery()
 
 

@@ -37,7 +37,7 @@ T = TypeVar("T")
 EXPRESSIONS = ("expression", "match", "accepts")
 TOO_LONG = ("reject", "truncate")
 SETTLED = ("pending", "done", "failed")
-FOUND = ("taken", "not_taken", "unknown")
+FOUND = ("taken", "not_taken", "unknown", "repeat")
 
 
 def description(answer: object) -> Description:

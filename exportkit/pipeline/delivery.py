@@ -223,7 +223,7 @@ def recover(work: Work) -> None:
         facts = earlier.facts
         columns, counts = tuple(facts["columns"]), Counts(**facts["counts"])
         plan = Plan(state.run(earlier.run_id), facts["mode"], columns, counts)
-        resume(_line(work, plan), journal.batches(earlier.run_id))
+        resume(_line(work, plan), journal.batches(earlier.run_id), push.again)
         counts = _remember(work, plan, journal.batches(earlier.run_id), facts)
         journal.note_run(earlier.run_id, counts=counts.as_dict())
     for run_id in journal.dead_runs(work.prepared.job.name):

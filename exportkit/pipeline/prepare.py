@@ -147,7 +147,11 @@ def _wrong_mode(job: Job, destination: Destination, facts: Description) -> Itera
             f"it has: {', '.join(facts.modes)}",
         )
     elif (job.mode or facts.modes[0]) == "mirror" and not destination.can("remove"):
-        yield Complaint(f"{facts.title} cannot remove anybody, which mirror needs", at)
+        yield Complaint(
+            f"{facts.title} cannot remove anybody, which mirror needs",
+            at,
+            "the job's options do not say how" if "remove" in facts.without else None,
+        )
 
 
 def _with_paths(workspace: Workspace, job: Job, facts: Description) -> dict[str, Any]:

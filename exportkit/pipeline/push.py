@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from exportkit.records import Batch, Delivery, Operation
+    from exportkit.records import Batch, Delivery, Finding, Operation
 
 MOST_CALLS = 5
 """How often one batch is handed over whose answer is lost, and which was not taken, each time."""
@@ -50,8 +50,16 @@ def cut(
     return pieces(rows, most or limits.batch_rows, limits.batch_bytes, asked)
 
 
-def _handed_over(line: Line, batch: Batch) -> Delivery:
-    """The destination's answer to one batch; a batch whose answer is lost is looked for first."""
+def again(line: Line, batch: Batch, first: int) -> None:
+    """Hand a batch over that may have been taken before: its destination takes it once."""
+    accept(line, batch, first, _handed_over(line, batch, in_doubt=True))
+
+
+def _handed_over(line: Line, batch: Batch, *, in_doubt: bool = False) -> Delivery:
+    """The destination's answer to one batch; a batch whose answer is lost is looked for first.
+
+    One that stays `in_doubt` is not said to be not taken: a later run looks for it again.
+    """
     call = line.sender.remove if batch.operation == "remove" else line.sender.push
     lost = None
     for _ in range(MOST_CALLS):
@@ -60,17 +68,21 @@ def _handed_over(line: Line, batch: Batch) -> Delivery:
         except OutcomeUnknownError as error:
             lost = error
         except DestinationError:
-            line.ledger.answer(batch.id, "not_taken")
+            if not in_doubt:
+                line.ledger.answer(batch.id, "not_taken")
             raise
-        if (found := _found(line, batch)) is not None:
-            return found
+        finding = _found(line, batch)
+        if finding.state == "taken":
+            return finding.delivery
+        in_doubt = finding.state == "repeat"
         rest(line, 1.0)
-    line.ledger.answer(batch.id, "not_taken")
+    if not in_doubt:
+        line.ledger.answer(batch.id, "not_taken")
     raise lost or OutcomeUnknownError("the connection died during a call, again and again")
 
 
-def _found(line: Line, batch: Batch) -> Delivery | None:
-    """The answer to a batch that was taken although its answer was lost; None if it was not."""
+def _found(line: Line, batch: Batch) -> Finding:
+    """What became of a batch whose answer was lost. Raises where nobody knows, and it matters."""
     if not line.sender.can("find_delivery"):
         raise OutcomeUnknownError(
             "the connection died during a call, and this destination cannot say what became of it",
@@ -84,4 +96,4 @@ def _found(line: Line, batch: Batch) -> Delivery | None:
             "it yet",
             hint="run the job again later: it asks first, and sends nothing twice",
         )
-    return finding.delivery if finding.state == "taken" else None
+    return finding

@@ -19,7 +19,7 @@ from exportkit.pipeline.line import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from exportkit.records import Batch
     from exportkit.state.batches import JournaledBatch
@@ -59,11 +59,13 @@ def settle(line: Line) -> Lost:
     return lost
 
 
-def resume(line: Line, batches: Sequence[JournaledBatch]) -> None:
+def resume(
+    line: Line, batches: Sequence[JournaledBatch], again: Callable[[Line, Batch, int], None]
+) -> None:
     """Take up the batches that an earlier run, whose line this is, left without a final answer.
 
-    What nobody can tell stays `unknown` for as long as the destination declares. Raises as `send`
-    and `settle` do.
+    What nobody can tell stays `unknown` for as long as the destination declares; `again` hands
+    over once more what may be. Raises as `send` and `settle` do.
     """
     for known in batches:
         if known.state == "pending" and known.receipt is not None:
@@ -71,11 +73,11 @@ def resume(line: Line, batches: Sequence[JournaledBatch]) -> None:
                 known.batch_id, known.operation, known.first_row, known.rows
             )
         elif known.state in ("intended", "unknown"):
-            _look_for(line, known)
+            _look_for(line, known, again)
     settle(line)
 
 
-def _look_for(line: Line, known: JournaledBatch) -> None:
+def _look_for(line: Line, known: JournaledBatch, again: Callable[[Line, Batch, int], None]) -> None:
     if not line.sender.can("find_delivery"):
         line.ledger.answer(known.batch_id, "not_taken")
         return
@@ -86,6 +88,8 @@ def _look_for(line: Line, known: JournaledBatch) -> None:
         accept(line, batch, known.first_row, finding.delivery)
     elif finding.state == "not_taken" or _age(known) > timedelta(hours=line.limits.unknown_hours):
         line.ledger.answer(batch.id, "not_taken")
+    elif finding.state == "repeat":
+        again(line, batch, known.first_row)
     else:
         line.ledger.answer(batch.id, "unknown")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from exportkit.testing.verdicts import broken
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exportkit.records import Column, Rejection
+    from exportkit.records import Batch, Column, Delivery, Rejection, Target
     from exportkit.testing.rehearsal import Rehearsal, Row
 
 
@@ -180,6 +180,9 @@ def finds(stand: Rehearsal) -> None:
     with stand.session() as later:
         target = stand.target(later)
         found = stand.calmly(lambda: find(later, taken, target))
+        if found.state == "repeat":
+            _is_taken_once(stand, later, target, taken, delivery)
+            return
         if found.state != "taken":
             did = f"it answers {found.state!r} to a batch that was taken"
             broken("find_delivery", did, "'taken', also in a session of a later process")
@@ -191,6 +194,19 @@ def finds(stand: Rehearsal) -> None:
         if before != after:
             asked = "the Delivery that `push` answered, or would have"
             broken("find_delivery", "it found the batch with other rejections", asked)
+
+
+def _is_taken_once(
+    stand: Rehearsal, session: Any, target: Target, batch: Batch, before: Delivery
+) -> None:
+    """Who answers `repeat` takes a batch that comes again once, with the same answer."""
+    again = stand.deliver(session, target, batch)
+    if before.receipt is None and {r.key for r in again} != {r.key for r in before.rejections}:
+        broken("find_delivery", "a batch that came again had other rejections", "the same ones")
+    there = stand.arrived()
+    if there is not None and max(there.count(key) for key in batch.keys.to_pylist()) > 1:
+        did = "it answered 'repeat', and the batch that came again arrived twice"
+        broken("find_delivery", did, "'repeat' only where the service takes a batch once")
 
 
 def settles(stand: Rehearsal) -> None:

@@ -52,6 +52,11 @@ def each_call(proxy: FaultyProxy, quiet: Callable[[], Any], fault: Fault) -> Ite
         proxy.next_calls()
 
 
+def _two(stand: Rehearsal) -> list[dict[str, str | None]]:
+    """Two people; one, if the destination takes no more at once."""
+    return stand.rows(min(2, stand.description.limits.batch_rows))
+
+
 def survives(stand: Rehearsal, fault: Fault, name: str) -> None:
     """Each hook that calls the server ends in one of the contract's ways, whichever call fails."""
     proxy = proxy_of(stand)
@@ -91,12 +96,12 @@ def _attempt(stand: Rehearsal, hook: str, fault: str, call: Callable[[], Any]) -
 def _pushes(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
     proxy, push = proxy_of(stand), stand.destination.push
     # What a first call takes beside, such as signing in, is no part of a call of its own.
-    stand.deliver(session, target, stand.batch(stand.rows(2)))
+    stand.deliver(session, target, stand.batch(_two(stand)))
     before = proxy.passed
-    push(session, stand.batch(stand.rows(2)), target)
+    push(session, stand.batch(_two(stand)), target)
     number = proxy.passed - before
     for at in range(min(number, MOST_CALLS)):
-        batch = stand.batch(stand.rows(2))
+        batch = stand.batch(_two(stand))
         before = proxy.passed
         proxy.next_calls(*[None] * at, fault)
         try:
@@ -161,6 +166,9 @@ def _looks_again(stand: Rehearsal, session: Any, target: Target, batch: Batch, f
         if finding.state == "taken":
             stand.settled(session, target, batch, finding.delivery)
             return
+        if finding.state == "repeat":
+            _refuses_nobody("push", stand.deliver(session, target, batch), fault)
+            return
         if finding.state == "unknown":
             pytest.skip(f"'unknown' after the fault '{fault}': the host waits, so nothing is lost")
     _refuses_nobody("push", stand.deliver(session, target, batch), fault)
@@ -189,7 +197,7 @@ def _settles(stand: Rehearsal, session: Any, target: Target, fault: Fault, name:
     proxy = proxy_of(stand)
 
     def pushed() -> tuple[Batch, str | None]:
-        batch = stand.batch(stand.rows(2))
+        batch = stand.batch(_two(stand))
         delivery = stand.calmly(lambda: stand.destination.push(session, batch, target))
         return batch, delivery.receipt
 
@@ -221,7 +229,7 @@ def _always(batch: Batch) -> Callable[[str], Batch]:
 
 def _finds(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
     proxy, find = proxy_of(stand), stand.destination.find_delivery
-    batch = stand.batch(stand.rows(2))
+    batch = stand.batch(_two(stand))
     stand.deliver(session, target, batch)
     for _ in each_call(proxy, lambda: find(session, batch, target), fault):
         with suppress(DestinationError):
@@ -289,11 +297,11 @@ def is_throttled(stand: Rehearsal) -> None:
     )
     with stand.session() as session:
         target = stand.target(session)
-        stand.deliver(session, target, stand.batch(stand.rows(2)))
-        quiet = lambda: push(session, stand.batch(stand.rows(2)), target)  # noqa: E731
+        stand.deliver(session, target, stand.batch(_two(stand)))
+        quiet = lambda: push(session, stand.batch(_two(stand)), target)  # noqa: E731
         for _ in each_call(proxy, quiet, throttled(ASKED_TO_WAIT)):
             before = proxy.passed
-            batch = stand.batch(stand.rows(2))
+            batch = stand.batch(_two(stand))
             try:
                 delivery = _attempt(stand, "push", "429", partial(push, session, batch, target))
             except ThrottledError as error:

@@ -324,6 +324,20 @@ def test_a_line_that_goes_dead_each_time_is_given_up(office: Office) -> None:
     assert office.states == ["not_taken"], "it was looked for after the last call as well"
 
 
+def test_what_may_come_twice_goes_again_and_is_never_said_to_be_not_taken(office: Office) -> None:
+    office.stand.tell("push", LOST, Delivery(), LOST, DestinationError("no more"))
+    office.stand.tell("find_delivery", *[Finding("repeat")] * 2)
+    office.fails(DestinationError)
+    hooks = [hook for hook, _ in office.stand.calls]
+    assert hooks == ["push", "find_delivery", "push"] * 2
+    assert office.states == ["done", "intended"]
+    office.stand.tell("push", LOST, rejecting("3"))
+    office.stand.tell("find_delivery", *[Finding("repeat")] * 2)
+    assert resumed(office) == ["find_delivery", "push", "find_delivery", "push"]
+    assert office.states == ["done", "done"]
+    assert [row["key"] for row in office.refused(2)] == ["3"]
+
+
 def test_what_nobody_knows_is_kept_back(office: Office) -> None:
     office.stand.tell("push", LOST)
     office.stand.tell("find_delivery", Finding("unknown"))
@@ -470,7 +484,7 @@ def test_one_receipt_for_two_batches_is_a_fault_of_the_plugin(office: Office) ->
 def resumed(office: Office) -> list[str]:
     """Another line of the same run takes up what is open; answers the calls that it makes."""
     before = len(office.stand.calls)
-    settle.resume(replace(office.line, pending={}), office.known)
+    settle.resume(replace(office.line, pending={}), office.known, push.again)
     return [hook for hook, _ in office.stand.calls[before:]]
 
 
@@ -529,7 +543,7 @@ def test_what_nobody_knows_counts_as_not_taken_when_it_is_old(office: Office, di
     resumed(office)
     assert office.states == ["done", "unknown"]
     old = [replace(b, intended_at="2020-01-01T00:00:00+00:00") for b in office.known]
-    settle.resume(office.line, old)
+    settle.resume(office.line, old, push.again)
     assert office.states == ["done", "not_taken"]
 
 

@@ -307,6 +307,17 @@ class RemembersInMemory(Mill):
         return super().find_delivery(session, batch)
 
 
+@must_fail("test_it_finds_what_was_taken")
+class SaysThatALaterRunMayRepeat(RemembersInMemory):
+    """Its service takes everything again."""
+
+    @hookimpl
+    def find_delivery(self, session: Any, batch: Batch) -> Finding:
+        finding = Mill.find_delivery(self, session, batch)
+        ours = batch.id in session.seen or finding.state != "taken"
+        return finding if ours else Finding("repeat")
+
+
 @must_fail("test_a_later_session_settles")
 class ForgetsReceipts(Mill):
     class session(Session):  # noqa: N801
