@@ -128,7 +128,7 @@ def test_the_host_brings_its_modules_schemas_and_types(
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "exportkit").rglob("*")
-        if path.suffix in (".py", ".typed")
+        if path.suffix in (".py", ".typed", ".jinja", ".html", ".css")
     }
     assert sources <= built
     assert "exportkit/py.typed" in built

@@ -47,5 +47,10 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     if name in _OF_PYTEST:
-        return getattr(import_module(f"exportkit.testing.{_OF_PYTEST[name]}"), name)
+        try:
+            return getattr(import_module(f"exportkit.testing.{_OF_PYTEST[name]}"), name)
+        except ModuleNotFoundError as error:
+            if error.name != "pytest":
+                raise
+        raise ImportError(f"{name} needs pytest: pip install 'exportkit[testing]'")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
