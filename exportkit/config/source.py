@@ -30,7 +30,7 @@ class Source:
     """One file of `sources/`, as written: paths are relative, references unresolved.
 
     Exactly one of `file`, `database`, `spark` is set, or `spark` with `file`. `table` and `query`
-    exclude each other. `spark_state` is where a cluster keeps what it computes once. `types`
+    exclude each other. `spark_state` is where a cluster keeps what was delivered. `types`
     maps columns to the SQL types that they are read as.
     """
 

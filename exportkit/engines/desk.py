@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import synced
-from exportkit.engines.duckdb import DuckEngine
+from exportkit.engines.duckdb import DuckEngine, refuse_kept
 from exportkit.engines.jail import open_connection
 from exportkit.engines.parquet import SNAPSHOT_AWAY, read_batches
 from exportkit.engines.sql import literal
@@ -64,6 +64,7 @@ class Desk(DuckEngine):
         import duckdb
         import narwhals as nw
 
+        refuse_kept(path)
         self._files.append(path)
         if ranges is not None or _GLOB & set(str(path)):
             return super().load(path, ranges)

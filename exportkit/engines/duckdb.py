@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from exportkit.engines import parquet
+from exportkit.engines.frames import KEPT
 from exportkit.errors import ExportkitError, JournalError
 
 if TYPE_CHECKING:
@@ -22,6 +23,16 @@ ARROW_ROWS = 65_536
 _STREAM = re.compile(r"the stream registered as '(held_\d+)' failed")
 
 
+def refuse_kept(path: Path) -> None:
+    """Raise JournalError for rows that are kept on a cluster, which only its engine reads."""
+    if path.suffix == KEPT:
+        raise JournalError(
+            f"what was delivered is kept on a cluster, as {path} says, and this job cannot ask it",
+            hint="jobs that compare with it need a source on Spark with `spark_state:`; or "
+            + parquet.SNAPSHOT_AWAY,
+        )
+
+
 class DuckEngine:
     """Frames on one DuckDB connection.
 
@@ -30,6 +41,7 @@ class DuckEngine:
     """
 
     here = True
+    keeps = False
 
     def __init__(
         self,
@@ -70,6 +82,7 @@ class DuckEngine:
         """A Parquet file, or some of its rows. The jail opens no file: Arrow reads it."""
         import pyarrow as pa
 
+        refuse_kept(path)
         schema, name = parquet.read_schema(path), next(self._names)
         if ranges is None:
             self._connection.register(name, parquet.as_dataset(path))
@@ -99,6 +112,14 @@ class DuckEngine:
             yield from parquet.passing(parquet.ahead(reader), reader.schema, path)
         except duckdb.Error as error:
             raise self._explained(error) from None
+
+    def keep(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Write the frame as a file of the state folder; answers its rows."""
+        return self.write(frame, path)
+
+    def forget(self, path: Path) -> None:
+        """Remove a file of the state folder."""
+        path.unlink()
 
     def clear(self) -> None:
         """Forget every held frame: what was taken out of them is in files now."""

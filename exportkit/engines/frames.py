@@ -23,6 +23,8 @@ PREFER = "exportkit_prefer"
 """The column of `on_duplicate.prefer`, in its own type."""
 SUPPRESSED = "exportkit_suppressed"
 """True for a person whom the job's `suppress:` names."""
+KEPT = ".cluster"
+"""The ending of a file that only says where on a cluster its rows are kept."""
 FAULT = "exportkit_fault"
 """Which check the row fails: an index into the mapping's checks, null where none."""
 
@@ -31,10 +33,14 @@ class Engine(Protocol):
     """Where frames live during one run.
 
     `here` says that this is the process itself, so that rows can wait in the engine until they are
-    sent; another engine computes elsewhere, and what comes back is written down first.
+    sent; another engine computes elsewhere, and what comes back is written down first. `keeps`
+    says that what was delivered lies with the engine too, so that it is compared there.
     """
 
-    here: bool
+    @property
+    def here(self) -> bool: ...
+    @property
+    def keeps(self) -> bool: ...
 
     def hold(self, frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
         """The frame computed once and kept until the run ends; on disk if memory is short."""
@@ -52,6 +58,16 @@ class Engine(Protocol):
 
     def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
         """The frame's rows in batches, written as such a file on the way."""
+
+    def keep(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Keep the frame beyond the run, where `load` finds it by this path; answers its rows.
+
+        `path` is a file of this machine: one that `write` made, or with the ending KEPT a few words
+        that say where on the cluster the rows are.
+        """
+
+    def forget(self, path: Path) -> None:
+        """Remove what `keep` kept under this path."""
 
     def clear(self) -> None:
         """Forget every held frame: what was taken out of them is in files now."""

@@ -7,6 +7,7 @@ comes back, as Arrow.
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import sys
@@ -14,12 +15,14 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from exportkit.durable import Draft
 from exportkit.engines import parquet
+from exportkit.engines.frames import KEPT
 from exportkit.engines.sparkfailures import explained, is_sparks, rewrite
 from exportkit.errors import PluginError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import narwhals as nw
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from exportkit.config.source import Source
 
 _TRIES, _LONGEST_PAUSE = 4, 2_000
+_PART_ROWS = 200_000
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",  # the same text on every cluster
     "spark.sql.ansi.enabled": "true",  # a value that does not fit is an error, not null
@@ -141,11 +145,9 @@ class SparkEngine:
         with explained(self._source):
             if self._place is None:
                 return as_frame(self._checkpoint(native))
-            where = f"{self._place}/held/{self._run}-{len(self._held)}"
-            schema = native.schema
-            self._held.append((where, schema))
+            where = self._new(schema := native.schema)
             native.write.mode("overwrite").parquet(where)
-            return as_frame(self._session.read.schema(schema).parquet(where))
+            return self._read(where, schema)
 
     def table(self, rows: pa.Table) -> nw.LazyFrame[Any]:
         """A small Arrow table as a frame."""
@@ -155,12 +157,24 @@ class SparkEngine:
     def load(
         self, path: Path, ranges: Sequence[tuple[int, int]] | None = None
     ) -> nw.LazyFrame[Any]:
-        """A Parquet file of this machine, or some of its rows, brought to the cluster."""
+        """Rows that are kept on the cluster; or those of a file of this machine, brought there."""
         import pyarrow as pa
 
+        if path.suffix == KEPT:
+            kept = _kept(path)
+            with explained(self._source):
+                return self._read(kept["path"], _schema(kept["columns"]))
         schema = parquet.read_schema(path)
         found = parquet.read_batches(path) if ranges is None else parquet.read_ranges(path, ranges)
-        return self.table(pa.Table.from_batches(list(found), schema))
+        if self._place is None:
+            return self.table(pa.Table.from_batches(list(found), schema))
+        names = _schema(schema.names)
+        with explained(self._source):
+            where = self._new(names)
+            self._empty(where, names)
+            for part in _parts(found):  # never all of them at once
+                self._session.createDataFrame(part).write.mode("append").parquet(where)
+            return self._read(where, names)
 
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
         """Fetch the frame's rows, all of them text, into a Parquet file; answers their number."""
@@ -172,13 +186,49 @@ class SparkEngine:
         schema = _text_schema(frame)
         yield from parquet.passing(parquet.ahead(self._batches(frame, schema)), schema, path)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place on the cluster for what was delivered."""
+        return self._place is not None
+
+    def keep(self, frame: nw.LazyFrame[Any], path: Path) -> int:
+        """Write the frame, all of it text, on the cluster; `path` says where. Answers its rows."""
+        columns = frame.collect_schema().names()
+        where = f"{self._place}/kept/{path.stem}"
+        # Before the rows, so that whoever tidies up after a crash knows of them.
+        with Draft(path) as draft:
+            draft.file.write(json.dumps({"path": where, "columns": columns}).encode())
+            draft.commit()
+        with explained(self._source):
+            frame.to_native().write.mode("overwrite").parquet(where)
+            return int(self._read(where, _schema(columns)).to_native().count())
+
+    def forget(self, path: Path) -> None:
+        """Remove what was kept: no row is left on the cluster."""
+        if path.suffix == KEPT:
+            kept = _kept(path)
+            with explained(self._source):
+                self._empty(kept["path"], _schema(kept["columns"]))
+        path.unlink()
+
     def clear(self) -> None:
         """Forget every held frame. No row of it is left at its place."""
         with suppress(Exception):  # a session that is gone leaves them behind
             for where, schema in self._held:
-                # Spark Connect has no word for removing a folder: no rows replace the rows.
-                self._session.createDataFrame([], schema).write.mode("overwrite").parquet(where)
+                self._empty(where, schema)
         self._held.clear()
+
+    def _new(self, schema: Any) -> str:
+        where = f"{self._place}/held/{self._run}-{len(self._held)}"
+        self._held.append((where, schema))
+        return where
+
+    def _read(self, where: str, schema: Any) -> nw.LazyFrame[Any]:
+        return as_frame(self._session.read.schema(schema).parquet(where))
+
+    def _empty(self, where: str, schema: Any) -> None:
+        # Spark Connect has no word for removing a folder: no rows take the place of the rows.
+        self._session.createDataFrame([], schema).write.mode("overwrite").parquet(where)
 
     def _checkpoint(self, native: Any) -> Any:
         try:
@@ -206,6 +256,35 @@ class SparkEngine:
     def failure(self, error: BaseException) -> SourceError:
         """An error of the session in our words."""
         return rewrite(error, self._source)
+
+
+def _kept(path: Path) -> dict[str, Any]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_bytes())
+        return {"path": str(kept["path"]), "columns": list(kept["columns"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise parquet.unreadable(path) from None
+
+
+def _schema(columns: Sequence[str]) -> Any:
+    """Text columns, as Spark has them."""
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    return StructType([StructField(name, StringType()) for name in columns])
+
+
+def _parts(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The batches as tables of up to `_PART_ROWS` rows or so."""
+    import pyarrow as pa
+
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(each.num_rows for each in waiting) >= _PART_ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _text_schema(frame: nw.LazyFrame[Any]) -> pa.Schema:

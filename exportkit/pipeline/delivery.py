@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from exportkit.engines.desk import Desk
+    from exportkit.engines.frames import Engine
     from exportkit.pipeline.work import Work
     from exportkit.records import Operation
     from exportkit.state.batches import JournaledBatch
@@ -86,7 +86,7 @@ def _share_outgoing(work: Work, plan: Plan) -> None:
 def _send_whole(work: Work, plan: Plan, line: Line) -> None:
     """All accepted rows at once; unless they are there already, they are written on their way."""
     work.watch.sending(plan.counts.sent)
-    if plan.rows is None:
+    if plan.rows is None or plan.accepted.exists():
         push.send(line, read_batches(plan.accepted), "add")
     else:
         push.send(line, work.engine.passing(plan.rows, plan.accepted), "add")
@@ -161,12 +161,14 @@ def _remember(
     done = [batch for batch in batches if batch.state == "done"]
     planned, left = counts.sent + counts.removed, plan.changes("left")
     complete = sum(batch.rows for batch in done if not batch.refused) == planned
-    here = plan.accepted.exists()  # of a run on another host only what it sent is known
+    keeper = work.keeper
+    # Of a run on another host only what it sent is known.
+    here = plan.accepted.exists() or (keeper.keeps and plan.rows is not None)
     # A later run may have folded since; then what this one found unchanged may not be so now.
     is_next = facts.get("before", run_id) == _run_of(before)
     if complete and here and (work.whole or (done and is_next and _holds_all(plan, before))):
-        others = None if work.whole else _kept(plan, before, desk)
-        snapshots.adopt(plan.accepted, new, desk, others)
+        others = None if work.whole else _kept(plan, before, keeper)
+        snapshots.adopt(plan.accepted, new, keeper, others, plan.rows)
         shelf.share(work.place, fenced=True)
         left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
         shelf.share(left)
@@ -175,9 +177,10 @@ def _remember(
         everything = outcome.confirm(plan, answered, desk)
         counts = outcome.count(plan, everything, batches, desk)
         if done or left.exists():
-            confirmed = everything if done == answered else outcome.confirm(plan, done, desk)
+            known = done == answered and keeper is desk
+            confirmed = everything if known else outcome.confirm(plan, done, keeper)
             old = None if work.whole else before
-            snapshots.fold(old, confirmed, desk, new)
+            snapshots.fold(old, confirmed, keeper, new)
             shelf.share(work.place, fenced=True)
             left.unlink(missing_ok=True)
             shelf.share(left)
@@ -197,15 +200,20 @@ def _holds_all(plan: Plan, before: snapshots.Snapshot | None) -> bool:
     return before is None or (plan.mode != "insert" and before.refused is None)
 
 
-def _kept(plan: Plan, before: snapshots.Snapshot | None, desk: Desk) -> Any:
+def _kept(plan: Plan, before: snapshots.Snapshot | None, keeper: Engine) -> Any:
     """The rows that were delivered before and are still there, but were not accepted again."""
     counts = plan.counts
     if before is None or before.rows == counts.unchanged + counts.updated + counts.removed:
         return None
-    kept = snapshots.rows_of(before, desk)
-    for path in (plan.accepted, plan.changes("remove"), plan.changes("left")):
+    kept = snapshots.rows_of(before, keeper)
+    gone = [plan.changes("remove"), plan.changes("left")]
+    if keeper.keeps and plan.rows is not None:
+        kept = kept.join(plan.rows.select(KEY), on=KEY, how="anti")
+    else:
+        gone.append(plan.accepted)
+    for path in gone:
         if path.exists():
-            kept = kept.join(desk.load(path).select(KEY), on=KEY, how="anti")
+            kept = kept.join(keeper.load(path).select(KEY), on=KEY, how="anti")
     return kept
 
 

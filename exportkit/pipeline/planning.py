@@ -62,11 +62,25 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
         if before.delivered is not None:  # compared and then sent: too dear to be computed twice
             accepted = replace(accepted, rows=engine.hold(accepted.rows))
         return make_plan(accepted, before, columns, mode, engine, work.folder, streams=True)
-    accepted = _laid_down(work, accepted, mode)
-    before = _before(work, work.desk)
-    plan = make_plan(accepted, before, columns, mode, work.desk, work.folder)
-    plan = replace(plan, notes=_notes(work, columns))
-    return replace(plan, rows=None) if streams else plan  # they are sent from their file
+    if engine.keeps:
+        plan = _planned_there(work, accepted, mode, columns)
+    else:
+        accepted = _laid_down(work, accepted, mode)
+        before = _before(work, work.desk)
+        plan = make_plan(accepted, before, columns, mode, work.desk, work.folder)
+        plan = replace(plan, rows=None) if streams else plan  # they are sent from their file
+    return replace(plan, notes=_notes(work, columns))
+
+
+def _planned_there(work: Work, accepted: Accepted, mode: Mode, columns: tuple[str, ...]) -> Plan:
+    """Compare where the rows are: only those come back that are going to be sent."""
+    engine, path = work.engine, work.folder / "accepted.parquet"
+    accepted = replace(accepted, rows=engine.hold(accepted.rows))
+    before = _before(work, engine)
+    stay = before.delivered is not None and mode != "full"
+    if not stay and before.unsettled is None:
+        engine.write(accepted.rows.sort(KEY), path)
+    return make_plan(accepted, before, columns, mode, engine, work.folder, streams=stay)
 
 
 def _laid_down(work: Work, accepted: Accepted, mode: Mode) -> Accepted:

@@ -69,6 +69,11 @@ class Work:
     place: Path
 
     @property
+    def keeper(self) -> Engine:
+        """The engine that has what was delivered before, and compares with it."""
+        return self.engine if self.engine.keeps else self.desk
+
+    @property
     def key(self) -> str:
         """The mapped field that tells people apart; empty for the source's own key."""
         return self.mapping.key or ""

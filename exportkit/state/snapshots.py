@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import make_folder, synced
-from exportkit.engines.frames import KEY, Engine, aligned
-from exportkit.engines.parquet import SNAPSHOT_AWAY, write_batches
+from exportkit.engines.frames import KEPT, KEY, Engine, aligned
+from exportkit.engines.parquet import SNAPSHOT_AWAY
 from exportkit.errors import JournalError
 from exportkit.state.folder import read_json, write_durably
 
@@ -151,42 +151,49 @@ def fold(
             still = still.join(keys, on=KEY, how="anti")
         refused.insert(0, still)
     make_folder(folder)
-    path = _new_file(folder, "delivered", run_id)
-    rows = engine.write(_joined(delivered, columns), path) if delivered else _none(path, columns)
+    path = _new_file(folder, "delivered", run_id, engine)
+    rows = engine.keep(_joined(delivered, columns) if delivered else _none(engine, columns), path)
     refused_path = None
     if refused:
-        refused_path = _new_file(folder, "refused", run_id)
-        if not engine.write(_joined(refused, [*columns, REASON]), refused_path):
+        refused_path = _new_file(folder, "refused", run_id, engine)
+        if not engine.keep(_joined(refused, [*columns, REASON]), refused_path):
             refused_path = None
-    return _publish(replace(new, rows=rows, delivered=path, refused=refused_path))
+    return _publish(replace(new, rows=rows, delivered=path, refused=refused_path), engine)
 
 
 def adopt(
     accepted: Path,
     new: Snapshot,
-    engine: Engine | None = None,
+    engine: Engine,
     kept: nw.LazyFrame[Any] | None = None,
+    rows: nw.LazyFrame[Any] | None = None,
 ) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made.
 
-    `kept` are the rows that were delivered before, and did not come again.
+    `kept` are the rows that were delivered before, and did not come again. An engine that keeps
+    what was delivered has the accepted `rows` itself, and writes them once more, beside the others.
     """
     make_folder(new.folder)
-    path = _new_file(new.folder, "delivered", new.run_id)
+    path = _new_file(new.folder, "delivered", new.run_id, engine)
+    others = [] if kept is None else [aligned(kept, new.columns)]
+    if engine.keeps:
+        whole = _joined([engine.load(accepted) if rows is None else rows, *others], new.columns)
+        return _publish(replace(new, rows=engine.keep(whole, path), delivered=path), engine)
     os.link(accepted, path)
-    rows, kept_path = 0, None
-    if engine is not None and kept is not None:
-        kept_path = _new_file(new.folder, "kept", new.run_id)
-        rows = engine.write(_joined([aligned(kept, new.columns)], new.columns), kept_path)
-    return _publish(replace(new, rows=new.rows + rows, delivered=path, kept=kept_path))
+    more, kept_path = 0, None
+    if others:
+        kept_path = _new_file(new.folder, "kept", new.run_id, engine)
+        more = engine.keep(_joined(others, new.columns), kept_path)
+    return _publish(replace(new, rows=new.rows + more, delivered=path, kept=kept_path), engine)
 
 
-def _new_file(folder: Path, what: str, run_id: str) -> Path:
+def _new_file(folder: Path, what: str, run_id: str, engine: Engine) -> Path:
     """A name that no snapshot has used: what counts now stays until the new one counts."""
-    return folder / f"{what}-{run_id}-{secrets.token_hex(3)}.parquet"
+    ending = KEPT if engine.keeps else ".parquet"
+    return folder / f"{what}-{run_id}-{secrets.token_hex(3)}{ending}"
 
 
-def _publish(snapshot: Snapshot) -> Snapshot:
+def _publish(snapshot: Snapshot, engine: Engine) -> Snapshot:
     facts = {
         "version": VERSION,
         "run_id": snapshot.run_id,
@@ -203,7 +210,7 @@ def _publish(snapshot: Snapshot) -> Snapshot:
     counted = {FACTS, *(path.name for path in snapshot.rows_files)}
     for path in snapshot.folder.iterdir():
         if path.name not in counted:
-            path.unlink()
+            engine.forget(path)
     return snapshot
 
 
@@ -213,11 +220,11 @@ def _joined(frames: list[Any], columns: Sequence[str]) -> nw.LazyFrame[Any]:
     return nw.concat([frame.select(KEY, *columns) for frame in frames])
 
 
-def _none(path: Path, columns: Sequence[str]) -> int:
+def _none(engine: Engine, columns: Sequence[str]) -> nw.LazyFrame[Any]:
     import pyarrow as pa
 
     schema = pa.schema([(name, pa.string()) for name in (KEY, *columns)])
-    return write_batches([], schema, path)
+    return engine.table(schema.empty_table())
 
 
 def _damaged(folder: Path) -> JournalError:
