@@ -53,15 +53,15 @@ class DatabaseShelf:
 
     def held(self, lock: Path, what: str) -> Any:
         """A lock of the database; see `sessions`."""
-        return self._locks.held(lock.name, what)
+        return self._locks.held(self._name(lock), what)
 
     def session_lock(self, lock: Path) -> SessionLock:
         """One to wait for, in a session of its own."""
-        return SessionLock(self.database, lock.name)
+        return SessionLock(self.database, self._name(lock))
 
     def holder(self, lock: Path) -> dict[str, Any] | None:
         """Who holds the lock, by the database."""
-        return self._locks.holder(lock.name)
+        return self._locks.holder(self._name(lock))
 
     def still_held(self) -> None:
         """Asks the database."""
@@ -99,14 +99,14 @@ class DatabaseShelf:
             self.database.explained(),
             self.fenced() if fenced else plain() as connection,
         ):
-            for name in sorted(path.relative_to(self.root).as_posix() for path in paths):
+            for name in sorted(map(self._name, paths)):
                 # Several may write one file at a time; they do it one after the other.
                 lock = key_of(self.database.schema, f"share {name}")
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
             rows = connection.execute(sa.select(files).where(self._below(*paths)))
             known = {row.path: row for row in rows}
             for file in here:
-                name = file.relative_to(self.root).as_posix()
+                name = self._name(file)
                 self._take_up(connection, file, name, known.pop(name, None))
             for row in known.values():
                 _forget(connection, row)
@@ -155,11 +155,15 @@ class DatabaseShelf:
             self._here = None
 
     def _below(self, *paths: Path) -> sa.ColumnElement[bool]:
-        names = [path.relative_to(self.root).as_posix() for path in paths]
+        names = [self._name(path) for path in paths]
         if "." in names:
             return sa.true()
         below = [files.c.path.startswith(f"{name}/", autoescape=True) for name in names]
         return sa.or_(files.c.path.in_(names), *below)
+
+    def _name(self, path: Path) -> str:
+        """How all runners call what lies here in the workbench."""
+        return path.relative_to(self.root).as_posix()
 
     def _place(self, name: str) -> Path:
         place = self.root / name

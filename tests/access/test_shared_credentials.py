@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +28,7 @@ KEY = "EXPORTKIT_CREDENTIALS_KEY"
 
 RENEWER = """
 import sys
+import time
 from pathlib import Path
 from exportkit.access.credentials import kept_credentials
 from exportkit.state.folder import open_state
@@ -114,6 +116,17 @@ def test_one_at_a_time_renews_them(url: str, tmp_path: Path, hosts: Two) -> None
     processes = [subprocess.Popen([*command, str(tmp_path / name), url]) for name in ("c", "d")]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     assert here.read() == {"number": 10}
+
+
+def test_a_job_of_the_same_name_is_something_else(url: str, tmp_path: Path) -> None:
+    with House(open_state(tmp_path, url)) as house, house.lock("marketing"):
+        kept = kept_credentials(house.state, "marketing")
+        began = time.monotonic()
+        with kept.held():
+            assert house.runner("marketing")
+        assert time.monotonic() - began < 30
+    with House(open_state(tmp_path, url)) as house, kept_credentials(house.state, "news").held():
+        assert house.runner("news") is None
 
 
 def test_who_waits_too_long_is_told_and_may_hold_twice(
