@@ -140,7 +140,13 @@ def open_state(root: Path, state: str) -> StateFolder:
         for part in ("locks", "runs", "snapshots", "catalogues"):
             make_folder(folder.root / part)
     except OSError as error:
-        raise unwritable(folder.home, error) from None
+        failure = unwritable(folder.home, error)
+        if folder.database is not None:
+            failure.hint = (
+                "the state is in the database; what a run works with lies there for as long as "
+                "it runs. It has to be a folder that may be written to, with room for one run"
+            )
+        raise failure from None
     return folder
 
 

@@ -48,6 +48,7 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "0",
 }
 _RIGHTS = "the user of the URL needs the right to write there: docs/runners.md says which"
+_GONE = "somebody changed the tables: restore them. In an empty schema everybody counts as new"
 _REACH = (
     "look at the URL under `state:`, the network and the server; the password comes from "
     "PGPASSWORD or ~/.pgpass. Nothing is lost: run it again"
@@ -115,10 +116,12 @@ class Database:
         diagnosis = getattr(getattr(original, "diag", None), "message_primary", None)
         lines = (line.strip() for line in (diagnosis or said).splitlines())
         reason = without_secrets("; ".join(line for line in lines if line))
-        denied = "permission denied" in reason or "no schema" in reason
-        return JournalError(
-            f"the state in {self.shown} does not work: {reason}", hint=_RIGHTS if denied else _REACH
-        )
+        hint = _REACH
+        if "permission denied" in reason:
+            hint = _RIGHTS
+        elif reason.startswith(("relation ", "column ")):
+            hint = _GONE
+        return JournalError(f"the state in {self.shown} does not work: {reason}", hint=hint)
 
     def close(self) -> None:
         """Close all connections; the next use opens new ones."""

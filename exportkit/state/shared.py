@@ -181,13 +181,15 @@ class DatabaseShelf:
             make_folder(place.parent)
             with Draft(place) as draft:
                 digest = hashlib.sha256()
-                for piece in _pieces(connection, row):
+                for number in range(-(-row.bytes // PIECE)):
+                    piece = _piece(connection, row.content, number)
                     digest.update(piece)
                     draft.file.write(piece)
                 if digest.hexdigest() != row.sha256:
                     raise JournalError(
                         f"{row.path} in {self.shown} is damaged",
-                        hint="look at the database, or restore it",
+                        hint="restore the database. If it cannot be, delete that row of the table "
+                        "files: a snapshot that is missing means that everybody counts as new",
                     )
                 draft.commit()
         os.utime(place, (row.at.timestamp(),) * 2)
@@ -215,11 +217,17 @@ def _forget(connection: sa.Connection, row: Any) -> None:
     connection.execute(sa.delete(pieces).where(pieces.c.content == row.content))
 
 
-def _pieces(connection: sa.Connection, row: Any) -> Iterator[bytes]:
-    query = sa.select(pieces.c.bytes, pieces.c.packed).where(pieces.c.content == row.content)
-    for number in range(-(-row.bytes // PIECE)):
-        piece = connection.execute(query.where(pieces.c.number == number)).one()
-        yield _unpacked(piece.packed, piece.bytes)
+def _piece(connection: sa.Connection, content: str, number: int) -> bytes:
+    """A piece as it was taken up; none where it is missing or damaged, which the digest tells."""
+    import pyarrow as pa
+
+    mine = (pieces.c.content == content, pieces.c.number == number)
+    row = connection.execute(sa.select(pieces.c.bytes, pieces.c.packed).where(*mine)).first()
+    piece = b""
+    if row is not None:
+        with suppress(OSError, pa.ArrowException):
+            piece = pa.decompress(row.packed, row.bytes, codec="zstd", asbytes=True)
+    return piece
 
 
 def _packed(piece: bytes) -> bytes:
@@ -227,13 +235,6 @@ def _packed(piece: bytes) -> bytes:
 
     packed: bytes = pa.compress(piece, codec="zstd", asbytes=True)
     return packed
-
-
-def _unpacked(packed: bytes, size: int) -> bytes:
-    import pyarrow as pa
-
-    piece: bytes = pa.decompress(packed, size, codec="zstd", asbytes=True)
-    return piece
 
 
 def _read(file: Path) -> Iterator[bytes]:

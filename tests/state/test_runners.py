@@ -329,6 +329,14 @@ def test_damage_is_found_and_a_name_that_leads_out_is_refused(
     with pytest.raises(JournalError, match=r"runs/r1/accepted\.parquet in .* is damaged"):
         there.shelf.bring(there.state.run("r1"))
     assert not moved(mine, here, there).exists()
+    for damage in (
+        "UPDATE exportkit.pieces SET packed = 'garbage'",
+        "DELETE FROM exportkit.pieces",
+    ):
+        here.shelf.share(write(mine, os.urandom(10)))
+        postgresql.run(damage)
+        with pytest.raises(JournalError, match="is damaged"):
+            there.shelf.bring(there.state.run("r1"))
     postgresql.run("UPDATE exportkit.files SET path = 'runs/r1/../../../../x'")
     with pytest.raises(JournalError, match="names a file outside"):
         there.shelf.bring(there.state.run("r1"))
@@ -427,6 +435,13 @@ def test_what_keeps_it_from_working_is_said(
     assert "docs/runners.md" in denied.hint
     monkeypatch.setenv("PGPASSWORD", "wrong-password")
     wrong = refusal(tmp_path, url)
+    monkeypatch.setenv("PGPASSWORD", postgresql.server.password)
+    with House(open_state(tmp_path, url)) as house:
+        _ = house.journal
+    postgresql.run("DROP TABLE exportkit.runs CASCADE")
+    with House(open_state(tmp_path, url)) as house, pytest.raises(JournalError) as gone:
+        house.journal.runs()
+    assert "restore them" in (gone.value.hint or "")
     assert "password authentication failed" in wrong.message
     assert "wrong-password" not in str(wrong)
 
@@ -459,6 +474,15 @@ def test_intents_are_durable_whatever_the_role_says(url: str, postgresql: Server
         "tcp_keepalives_idle": "10",
         "search_path": "exportkit",
     }
+
+
+def test_a_workspace_that_cannot_be_written_to_says_what_the_folder_is_for(
+    url: str, tmp_path: Path
+) -> None:
+    (tmp_path / ".exportkit").write_text("")
+    with pytest.raises(JournalError, match="cannot be written") as raised:
+        open_state(tmp_path, url)
+    assert "the state is in the database" in (raised.value.hint or "")
 
 
 def test_nothing_is_open_before_it_is_used(tmp_path: Path) -> None:
