@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from race import Entry, Race
+from served import can_serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,7 @@ def cases(data: Path) -> list[Case]:
         plain(data),
         checked(data, "csv"),
         checked(data, "parquet"),
+        *([postgresql(data)] if can_serve() else []),
         changed(data),
         unchanged(data),
         Case(
@@ -102,6 +104,18 @@ def plain(data: Path) -> Case:
         script("plain.py", data / "profiles.csv", floor),
         run(data, "plain"),
         Bounds(wall_ratio=2.0, peak_ratio=1.5),
+        lambda _: differing(floor, ours),
+    )
+
+
+def postgresql(data: Path) -> Case:
+    floor, ours = data / "floor.csv", data / "workspace/out/postgresql.csv"
+    return Case(
+        "postgresql",
+        "the same from a table of PostgreSQL, against its fastest driver",
+        Entry([sys.executable, HERE / "floors/postgresql.py", floor], [floor]),
+        run(data, "postgresql"),
+        Bounds(wall_ratio=1.5, mebibytes=1024),
         lambda _: differing(floor, ours),
     )
 

@@ -179,12 +179,14 @@ class OpenDatabase:
         items |= {a: (self._expression(sql), "text") for a, sql in (expressions or {}).items()}
         items |= {alias: (self._column(name), "value") for alias, name in (values or {}).items()}
         items |= {alias: (self._flag(names), "flag") for alias, names in (flags or {}).items()}
-        sql = [f"{sql} AS {self._alias(n)}" for n, (sql, _) in enumerate(items.values())]
+        # What is asked for twice, as a field and as the source's key, travels once.
+        columns = list(dict.fromkeys(items.values()))
+        sql = ", ".join(f"{sql} AS {self._alias(n)}" for n, (sql, _) in enumerate(columns))
         wanted = self._any(segments)
         where = "" if wanted is None else f" WHERE {wanted}"
-        inner = f"SELECT {', '.join(sql) or '1'} FROM {self._relation}{where}"
-        roles = {alias: role for alias, (_, role) in items.items()}
-        return nw.from_native(self._streamed(inner, roles)).lazy()
+        inner = f"SELECT {sql or '1'} FROM {self._relation}{where}"
+        places = {alias: columns.index(item) for alias, item in items.items()}
+        return nw.from_native(self._streamed(inner, places, [role for _, role in columns])).lazy()
 
     def explain(self, error: duckdb.Error) -> ExportkitError:
         """What went wrong while a frame was computed: with the database, or with the engine."""
@@ -200,28 +202,30 @@ class OpenDatabase:
         except duckdb.Error as error:
             raise self.explain(error) from None
 
-    def _streamed(self, inner: str, roles: Mapping[str, str]) -> duckdb.DuckDBPyRelation:
+    def _streamed(
+        self, inner: str, places: Mapping[str, int], roles: Sequence[str]
+    ) -> duckdb.DuckDBPyRelation:
         """The rows of a query as they travel, made into what they are in the engine.
 
-        `roles` tells for each of its columns what it will be called, and what it is for: text,
-        value or flag.
+        `roles` tells for each of its columns what it is for: text, value or flag; `places` which
+        of them has which name in the frame.
         """
         travelling, arriving = [], []
-        fields = self._session.describe(inner)
-        for n, ((name, role), field) in enumerate(zip(roles.items(), fields, strict=True)):
+        for n, (role, field) in enumerate(zip(roles, self._session.describe(inner), strict=True)):
             if field.kind == "bytes":
+                name = next(name for name, place in places.items() if place == n)
                 raise no_text(name, f"bytes ({field.type})")
             kind = "VARCHAR" if role == "text" else "BOOLEAN" if role == "flag" else None
             sql = field.as_text()
             if role == "value":
                 sql, kind = field.as_value()
             travelling.append(f"{sql} AS {self._alias(n)}")
-            arrived = f"TRY_CAST(c{n} AS {kind})" if kind else f"c{n}"
-            arriving.append(f"{arrived} AS {identifier(name)}")
+            arriving.append(f"TRY_CAST(c{n} AS {kind})" if kind else f"c{n}")
         outer = f"SELECT {', '.join(travelling)} FROM (\n{inner}\n) AS exportkit_selected"
         stream = Stream(self._session, outer, self._note)
+        named = [f"{arriving[place]} AS {identifier(name)}" for name, place in places.items()]
         with self.explained():
-            return self.connection.from_arrow(stream).project(", ".join(arriving))
+            return self.connection.from_arrow(stream).project(", ".join(named))
 
     def _note(self, failure: ExportkitError) -> None:
         self._failure = failure

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from exportkit.engines.outcomes import kind_of
 from exportkit.engines.predicates import ExpressionError, check_tree, offset_of, words
+from exportkit.engines.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -27,6 +28,7 @@ _PORTABLE = words("""
     CurrentDate CurrentTimestamp Extract Year Quarter Month Day Hour Minute
     Floor Ceil Abs Round
 """)
+_DOUBLE_QUOTES = words("postgres redshift snowflake oracle sqlite trino")
 _PARTS = words("YEAR QUARTER MONTH DAY HOUR MINUTE")
 
 
@@ -47,6 +49,8 @@ class Dialect:
 
     def quoted(self, name: str) -> str:
         """A name as this database writes it, with its case."""
+        if self.name in _DOUBLE_QUOTES:
+            return identifier(name)
         from sqlglot import exp
 
         return exp.to_identifier(name, quoted=True).sql(self.name)

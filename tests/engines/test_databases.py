@@ -197,6 +197,45 @@ def test_rows_that_nobody_asked_for_stay_where_they_are(workspace, people, read_
             assert read_rows(frame) == [{"id": "1"}]
 
 
+def test_a_column_that_is_asked_for_twice_travels_once(workspace, people, read_rows, monkeypatch):
+    with workspace.open(**place(people)) as opened:
+        schema, streamed = opened._session.schema, []
+
+        def listening(sql: str) -> Any:
+            streamed.append(schema(sql))
+            return streamed[-1]
+
+        monkeypatch.setattr(opened._session, "schema", listening)
+        frame = opened.select(texts={"a": "id", "b": "ID", "c": "email"}, segments=["vip"])
+        with opened.explained():
+            assert read_rows(frame) == [{"a": "1", "b": "1", "c": "jane@example.com"}]
+    assert [len(each) for each in streamed] == [2]
+
+
+READING = """
+import resource, sys
+from exportkit.config.documents import read_document
+from exportkit.config.source import read_source
+from exportkit.engines.sources import open_source
+from pathlib import Path
+file = Path(sys.argv[1])
+with open_source(read_source(read_document(file, "x")), file.parent) as opened:
+    size = sum(batch.nbytes for batch in opened._session.stream(sys.argv[2]))
+print(size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_rows(workspace, people):
+    file = workspace.root / "sources" / "people.yaml"
+    workspace.source(**place(people))
+    query = "SELECT repeat(md5(g::text), 32) AS t FROM generate_series(1, 400000) AS g"
+    command = [sys.executable, "-c", READING, file, query]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    size, peak = map(int, done.stdout.split())
+    assert size > 400_000_000
+    assert peak < 320_000_000  # most of it is what was imported
+
+
 def test_a_table_that_nobody_wrote_to_has_the_same_fingerprint(workspace, changing):
     def fingerprint(**keys: Any) -> str:
         with workspace.open(**place(changing, **keys)) as opened:
