@@ -12,7 +12,7 @@ from exportkit.engines import formats, stores
 from exportkit.engines.located import find_files
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -40,6 +40,18 @@ class Version:
         return f"{self.shown_as}\0{self.size}\0{self.modified_ns}\0{mark}".encode()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be read: these columns, of the rows for which one of the conditions holds.
+
+    Without any condition it is every row. `types` answers those of all columns in predicates.
+    """
+
+    columns: Collection[str]
+    conditions: Sequence[str]
+    types: Callable[[], Mapping[str, str]]
+
+
 class Arrival(Protocol):
     """The files of one source on their way to the engine."""
 
@@ -58,10 +70,8 @@ class Arrival(Protocol):
     def look(self, connection: duckdb.DuckDBPyConnection) -> Prepared:
         """What can be read now, before the jail is closed: everything, or a beginning."""
 
-    def land(
-        self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]
-    ) -> Prepared | None:
-        """Bring what is missing so that these columns can be read; None if nothing is."""
+    def land(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Prepared | None:
+        """Bring what is missing of what is wanted; None if nothing is."""
 
 
 class LocalFiles:
@@ -86,7 +96,7 @@ class LocalFiles:
         """All of it."""
         return formats.prepare(connection, self._source, self.files, self._scratch)
 
-    def land(self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]) -> None:
+    def land(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> None:
         """Nothing."""
 
 

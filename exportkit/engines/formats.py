@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exportkit.engines import delimited, jsonlines
-from exportkit.engines.readers import Table, describe, native_table
+from exportkit.engines.partitions import types_of, values_of
+from exportkit.engines.readers import Table, native_table
 from exportkit.engines.sql import identifier, literal, text_list
 from exportkit.engines.transcoding import as_utf8
 from exportkit.errors import SourceError
@@ -58,12 +59,16 @@ def prepare(
     source: Source,
     files: Sequence[SourceFile],
     scratch: Path,
+    partitions: Mapping[str, str] | None = None,
 ) -> Prepared:
-    """Get files ready to be read from inside the jail."""
+    """Get files ready to be read from inside the jail.
+
+    `partitions` are the types of what their folders say, where there are more files than these.
+    """
     kind = files[0].format
     files = [_plainly_named(file, scratch, number) for number, file in enumerate(files)]
     if kind == "parquet":
-        return Prepared(files, lambda inside: _parquet(inside, files), source)
+        return Prepared(files, lambda inside: _parquet(inside, files, partitions), source)
     if kind == "sqlite":
         from exportkit.engines.sqlite import sqlite_table
 
@@ -84,11 +89,6 @@ def _plainly_named(file: SourceFile, scratch: Path, number: int) -> SourceFile:
     link = scratch / f"{number}.link"
     link.symlink_to(file.path.absolute())
     return replace(file, path=link)
-
-
-def partitions_of(path: Path) -> set[str]:
-    """The columns that the names of a file's folders give: country, for country=GR/p.parquet."""
-    return {part.partition("=")[0] for part in path.parts[:-1] if "=" in part}
 
 
 def _csv(
@@ -117,11 +117,14 @@ def _json(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) ->
     return Table(jsonlines.scan(files, tuple(types)), tuple(types), lambda: types, is_text=True)
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]) -> Table:
-    keys = partitions_of(files[0].path)
-    partitioned = bool(keys) and all(partitions_of(file.path) == keys for file in files)
+def _parquet(
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[SourceFile],
+    partitions: Mapping[str, str] | None,
+) -> Table:
+    kinds = partitions if partitions is not None else types_of([values_of(f.path) for f in files])
     # What a folder's name says is text, as in a CSV file: 0123 stays so.
-    options = f"hive_partitioning={str(partitioned).lower()}, hive_types_autocast=false"
+    options = f"hive_partitioning={str(bool(kinds)).lower()}, hive_types_autocast=false"
 
     def one(file: SourceFile) -> Table:
         return native_table(connection, f"read_parquet({literal(str(file.path))}, {options})")
@@ -139,10 +142,8 @@ def _parquet(connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile])
                 )
     paths = text_list(str(file.path) for file in files)
     scan = f"read_parquet({paths}, {options})"
-    if not partitioned:
-        return replace(first, scan=scan)
-    guessed = describe(connection, f"read_parquet({paths}, hive_partitioning=true)")
-    written = frozenset(keys.intersection(first.names))
+    written = frozenset(first.names).intersection(kinds)
+    guessed = {name: kinds[name] if name in written else first.types[name] for name in first.names}
     return Table(scan, first.names, lambda: guessed, is_text=False, written=written)
 
 

@@ -23,7 +23,7 @@ from exportkit.engines.sql import identifier
 from exportkit.errors import Location, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from exportkit.config.source import Source
+    from exportkit.engines.arrivals import Wanted
     from exportkit.engines.files import SourceFile
 
 _ROWS = "exportkit_rows"
@@ -91,10 +92,9 @@ class LakeTable:
 
         return Prepared([], build, self._source)
 
-    def land(
-        self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]
-    ) -> Prepared | None:
+    def land(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Prepared | None:
         """Read the rows with these columns, unless that was done."""
+        columns = wanted.columns
         if self._columns is not None and self._columns.issuperset(columns):
             return None
         types = describe(connection, _ROWS)

@@ -94,6 +94,30 @@ def columns_of(sql: str, columns: Collection[str], *, dialect: str = "duckdb") -
     return {node.name for node in tree.find_all(exp.Column)}
 
 
+def conjuncts_over(sql: str, columns: Collection[str], some: Collection[str]) -> list[str]:
+    """Those parts of a condition, joined by AND, that read nothing but `some` of the columns.
+
+    A part that asks for the time is left out: it may say something else a moment later.
+    """
+    from sqlglot import exp
+
+    tree = check_tree(sql, columns, dialect="duckdb").unnest()
+    found = []
+    for part in tree.flatten() if isinstance(tree, exp.And) else [tree]:
+        read = {node.name for node in part.find_all(exp.Column)}
+        if read and read <= set(some) and not any(map(_asks_the_time, part.walk())):
+            found.append(part.sql(dialect="duckdb", comments=False, identify=True))
+    return found
+
+
+def _asks_the_time(node: exp.Expr) -> bool:
+    from sqlglot import exp
+
+    if isinstance(node, exp.CurrentDate | exp.CurrentTimestamp | exp.Localtimestamp):
+        return True
+    return isinstance(node, exp.Anonymous) and node.name.lower() in ("now", "age")
+
+
 def check_tree(sql: str, columns: Collection[str] | None, *, dialect: str) -> exp.Expr:
     """The checked tree of one expression, its columns spelled as the source does.
 

@@ -19,14 +19,16 @@ from exportkit.engines.beginnings import whole_rows
 from exportkit.engines.files import PARQUET, SourceFile, is_part, look_at
 from exportkit.engines.landing import THREADS, Landing
 from exportkit.engines.located import check_alike
+from exportkit.engines.partitions import needed, types_of, values_of
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Iterable, Sequence
 
     import duckdb
 
     from exportkit.config.source import Source
+    from exportkit.engines.arrivals import Wanted
     from exportkit.engines.formats import Prepared
     from exportkit.engines.readers import Table
     from exportkit.engines.stores import Store, StoredObject
@@ -49,8 +51,10 @@ class RemoteFiles:
         self._objects = objects
         self.files: list[SourceFile] = []
         self._is_parquet = False
-        self._columns: set[str] | None = None
+        self._columns: set[str] = set()
+        self._numbers: set[int] = set()
         self._complete = False
+        self._partitions = [values_of(self._landing.path(n)) for n in range(len(objects))]
 
     @property
     def versions(self) -> list[Version]:
@@ -70,35 +74,45 @@ class RemoteFiles:
         is_known = all(map(_is_known, self._objects))
         if len(begun) < len(some) or not is_known or sum(sizes) <= BEGINNING:
             return self._everything(connection)
-        check_alike(begun, self._source, self._at)
         self._is_parquet = begun[0].format == "parquet"
-        prepared = formats.prepare(connection, self._source, begun, self._room())
+        prepared = self._ready(connection, begun)
         return _without_rows(prepared) if self._is_parquet else prepared
 
-    def land(
-        self, connection: duckdb.DuckDBPyConnection, columns: Collection[str]
-    ) -> Prepared | None:
-        """Bring all files, of Parquet the columns that are not here yet."""
-        if self._complete or (self._columns is not None and self._columns.issuperset(columns)):
+    def land(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> Prepared | None:
+        """Bring all files; of Parquet what is missing of the partitions and columns."""
+        if self._complete:
             return None
         if not self._is_parquet:
             return self._everything(connection)
-        self._columns = {*(self._columns or ()), *columns}
-        numbers = range(len(self._objects))
+        columns = self._columns.union(wanted.columns)
+        numbers = self._numbers | (self._needed(connection, wanted) or {0})
+        if (columns, numbers) == (self._columns, self._numbers):
+            return None
+        self._columns, self._numbers = columns, numbers
         with ThreadPoolExecutor(THREADS) as threads:
             list(threads.map(self._bring_footer, numbers))
-        self._landing.bring({n: self._spans(n, self._columns) for n in numbers})
-        return self._prepared(connection)
+        self._landing.bring({n: self._spans(n, columns) for n in numbers})
+        return self._prepared(connection, sorted(numbers))
+
+    def _needed(self, connection: duckdb.DuckDBPyConnection, wanted: Wanted) -> set[int]:
+        keys, known = types_of(self._partitions), wanted.types()
+        types = {name: kind for name, kind in known.items() if name in keys}
+        return needed(connection, self._partitions, types, [*known], wanted.conditions)
 
     def _everything(self, connection: duckdb.DuckDBPyConnection) -> Prepared:
         self._landing.bring_all()
         self._complete = True
-        return self._prepared(connection)
+        return self._prepared(connection, range(len(self._objects)))
 
-    def _prepared(self, connection: duckdb.DuckDBPyConnection) -> Prepared:
-        files = [self._look_at(self._landing.path(n), n) for n in range(len(self._objects))]
+    def _prepared(self, connection: duckdb.DuckDBPyConnection, numbers: Iterable[int]) -> Prepared:
+        return self._ready(connection, [self._look_at(self._landing.path(n), n) for n in numbers])
+
+    def _ready(
+        self, connection: duckdb.DuckDBPyConnection, files: Sequence[SourceFile]
+    ) -> Prepared:
         check_alike(files, self._source, self._at)
-        return formats.prepare(connection, self._source, files, self._room())
+        kinds = types_of(self._partitions)
+        return formats.prepare(connection, self._source, files, self._room(), kinds)
 
     def _room(self) -> Path:
         """A folder of its own for what is made of the files: they may be prepared twice."""
@@ -149,7 +163,7 @@ class RemoteFiles:
 
     def _spans(self, number: int, columns: set[str]) -> list[chunks.Span]:
         path, size = self._landing.path(number), self._objects[number].size or 0
-        return chunks.spans(path, size, columns - formats.partitions_of(path))
+        return chunks.spans(path, size, columns.difference(self._partitions[number]))
 
     def _version(self, number: int) -> Version:
         found = self._objects[number]

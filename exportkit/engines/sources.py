@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportkit.config.references import resolve
 from exportkit.engines import failures, jail, stores
-from exportkit.engines.arrivals import arrival_of
+from exportkit.engines.arrivals import Wanted, arrival_of
 from exportkit.engines.databases import open_database
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.queries import Query
@@ -198,7 +198,7 @@ class OpenSource:
         import duckdb
 
         with self.explained():
-            self._fill(self._query.needed({}, {}, {}, names))
+            self._fill(self._query.needed({}, {}, {}, names), names)
             sql = self._query.counts(names)
             try:
                 (counts,) = self.connection.execute(sql).fetchall()
@@ -236,7 +236,7 @@ class OpenSource:
         )
         named = {*segments, *(name for names in flags.values() for name in names)}
         with self.explained():
-            self._fill(self._query.needed(texts, expressions, values, named))
+            self._fill(self._query.needed(texts, expressions, values, named), segments)
             sql = self._query.selection(texts, expressions, values, segments, flags)
             try:
                 found = self.connection.sql(sql)
@@ -247,10 +247,14 @@ class OpenSource:
                 found = self.connection.sql(nothing)
             return nw.from_native(found).lazy()
 
-    def _fill(self, columns: Collection[str]) -> None:
-        """Have the rows here, or those of their values that these columns have."""
+    def _fill(self, columns: Collection[str], segments: Sequence[str]) -> None:
+        """Have the rows of these segments here, as far as these columns go."""
+        chosen = map(self.source.segment, segments)
+        conditions = [segment.where or "" for segment in chosen if segment is not None]
+        known = conditions if all(conditions) else ()
+        wanted = Wanted(columns, known, lambda: self._table.types)
         try:
-            prepared = self._arrival.land(self.connection, columns)
+            prepared = self._arrival.land(self.connection, wanted)
         except OSError as error:
             raise failures.unwritable("files of the source", error) from error
         if prepared:

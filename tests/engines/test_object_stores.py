@@ -221,6 +221,45 @@ def test_a_folder_of_partitions(workspace, bucket, monkeypatch, tmp_path):
     assert rows == workspace.texts(file=bucket.url("people/"))
 
 
+def test_partitions_that_no_segment_asks_for_are_not_fetched(
+    workspace, bucket, read, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(remote, "BEGINNING", 1)
+    for day in ("2026-01-01", "2026-01-02", "2026-01-03"):
+        for zip_code in ("01", "x"):
+            key = f"people/day={day}/zip={zip_code}/p.parquet"
+            bucket.put(key, parquet(tmp_path / "p.parquet", 2))
+    where = {
+        "new": "day >= '2026-01-03' and id = 1",
+        "both": "id = 0 and (day = '2026-01-02' and zip = '01')",
+        "either": "day = '2026-01-01' or id = 1",
+        "today": "day = current_date",
+        "gone": "day = '2025-01-01'",
+    }
+    segments = {name: {"where": condition} for name, condition in where.items()}
+
+    def fetched(*names: str) -> tuple[dict[str, int], set[str]]:
+        with workspace.open(file=bucket.url("people"), segments=segments) as opened:
+            assert opened.complaints() == []
+            read.clear()
+            counts = opened.count(names)
+            return counts, {path.removeprefix("people/")[4:] for path, *_ in read}
+
+    last = {"2026-01-03/zip=01/p.parquet", "2026-01-03/zip=x/p.parquet"}
+    assert fetched("new") == ({"new": 2}, last)
+    counts, paths = fetched("both")
+    assert counts == {"both": 1}
+    assert paths == {"2026-01-02/zip=01/p.parquet"}
+    counts, paths = fetched("new", "both")
+    assert counts == {"new": 2, "both": 1}
+    assert paths == {*last, "2026-01-02/zip=01/p.parquet"}
+    counts, paths = fetched("either")
+    assert counts == {"either": 2 * 2 + 4 * 1}
+    assert len(paths | {"2026-01-01/zip=01/p.parquet"}) == 6
+    assert fetched("today")[0] == {"today": 0}
+    assert fetched("gone")[0] == {"gone": 0}
+
+
 def test_the_fingerprint_is_the_etag_and_the_time_is_the_stores(workspace, bucket):
     bucket.put("p.csv", people(3))
 
