@@ -96,7 +96,8 @@ def recipe(options: Mapping[str, Any], columns: Sequence[Column], *, removal: bo
         content = template.body(shape, kinds, leave_out=leave_out, way=way)
     around = template.body(part.get("body", "{rows}"), {}, leave_out=False, way=way)
     headers = part.get("headers", {})
-    used = {slot.field for _, slot in _slots(part, way)} - ({ROWS} if batch else set())
+    used = {slot.field for _, slot in (*_slots(part, way), *template.slots(shape, way))}
+    used -= {ROWS} if batch else set()
     described = [method, part.get("path", ""), headers, part.get("body"), part.get("row"), batch]
     return Recipe(
         method=method,

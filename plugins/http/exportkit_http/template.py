@@ -95,7 +95,9 @@ def slots(template: Any, way: Way) -> Iterator[tuple[Way, Slot]]:
         yield from ((way, part) for part in parse(template, way) if isinstance(part, Slot))
     elif isinstance(template, dict):
         for name, inner in template.items():
-            if any(isinstance(part, Slot) for part in parse(str(name), way)):
+            # Beside a slot that no YAML can hold, the name is a field's, whatever is in it.
+            plain = isinstance(inner, Slot) or not isinstance(name, str)
+            if not plain and any(isinstance(part, Slot) for part in parse(name, way)):
                 raise JobError(
                     f"the name {name!r} has a placeholder in it: only values can",
                     field=(*way, name),
@@ -151,7 +153,7 @@ def _made(
         return _value(parts, kinds, leave_out=leave_out)
     if isinstance(template, dict):
         members = [
-            (literal(str(name)), _made(inner, kinds, (*way, name), leave_out=leave_out))
+            (literal(name, inner), _made(inner, kinds, (*way, name), leave_out=leave_out))
             for name, inner in template.items()
         ]
         return lambda row: {
@@ -166,8 +168,10 @@ def _made(
     return lambda _row: template
 
 
-def literal(name: str) -> str:
-    """A text without placeholders as it is sent."""
+def literal(name: Any, beside: Any) -> str:
+    """A member's name as it is sent; beside a slot it is a field's, as it is."""
+    if isinstance(beside, Slot) or not isinstance(name, str):
+        return str(name)
     return name.replace("{{", "{").replace("}}", "}")
 
 

@@ -142,14 +142,15 @@ def test_a_run_that_is_killed_is_taken_up_again(
     assert len(space.crm.requests) == before
 
 
+@pytest.mark.parametrize("body", [{}, {"body": {"email": "{email}", "town": "{town}"}}])
 def test_a_job_that_changed_meanwhile_sends_the_batch_in_doubt_as_it_is_now(
-    space: Space,
+    space: Space, body: dict[str, Any]
 ) -> None:
     space.destination = WAYS["safe by its key"]
     space.crm.fail(None, *[Fault(status=503)] * 200)
     space.run()
     space.crm.faults.clear()
-    space.destination = {**space.destination, "body": {"email": "{email}", "town": "{town}"}}
+    space.destination |= body
     space.map = {"email": "email", "town": {"value": "Volos"}}
     assert space.counts()["unsettled"] == 0
     assert {contact.get("town") for contact in space.crm.contacts.values()} == {"Volos"}
