@@ -195,7 +195,7 @@ def _is_left_over(workspace: Workspace, kept: KeptCredentials, name: str) -> boo
     """Whether only the credentials are left of a connection whose file somebody removed."""
     listing = workspace.connections()
     known = [connection.name for connection in listing.items]
-    return name not in known and not listing.complaints and kept.file.exists()
+    return name not in known and not listing.complaints and _store(kept) is not None
 
 
 def _refuse_while_used(workspace: Workspace, name: str) -> None:

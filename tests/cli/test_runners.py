@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
+from exportkit.access.credentials import kept_credentials
+from exportkit.state.folder import open_state
+from exportkit.state.house import House
 from tests.cli.test_due import JOBS, schedule, statuses
 
 if TYPE_CHECKING:
@@ -106,9 +110,6 @@ def test_what_is_due_runs_on_one_host_alone(on: On, workspace: Path, postgresql:
 
 def due_since_long(postgresql: Database, workspace: Path) -> None:
     """As if the last scheduled run were years ago."""
-    from exportkit.state.folder import open_state
-    from exportkit.state.house import House
-
     url = f"postgresql://exportkit@127.0.0.1:{postgresql.server.port}/{postgresql.name}"
     with House(open_state(workspace.parent, url)) as house:
         schedules = house.state.schedules
@@ -131,6 +132,18 @@ def test_clean_forgets_a_job_that_is_gone_for_all(on: On, workspace: Path) -> No
     assert done["files"] >= 1
     assert on(A, "status", "--json").json["state"]["bytes"] == 0
     assert on(A, "history", "--json").json["runs"] == []
+
+
+def test_credentials_of_a_connection_that_is_gone_are_removed_from_any_host(
+    on: On, postgresql: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EXPORTKIT_CREDENTIALS_KEY", Fernet.generate_key().decode())
+    url = f"postgresql://exportkit@127.0.0.1:{postgresql.server.port}/{postgresql.name}"
+    with House(open_state(tmp_path / "c", url)) as house:
+        kept_credentials(house.state, "gone").replace({"refresh_token": "rt-0123456789abcdef"})
+    assert on(B, "connection", "remove", "gone").code == 0
+    assert postgresql.run("SELECT path FROM exportkit.files") == ""
+    assert "there is no connection 'gone'" in on(A, "connection", "remove", "gone").err
 
 
 def block(language: str) -> str:
