@@ -12,7 +12,7 @@ from exportkit.engines.frames import KEPT
 from exportkit.errors import ExportkitError, JournalError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     import duckdb
@@ -103,7 +103,9 @@ class DuckEngine:
         except duckdb.Error as error:
             raise self._explained(error) from None
 
-    def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
+    def passing(
+        self, frame: nw.LazyFrame[Any], path: Path
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The frame's rows in batches, written as Parquet on the way."""
         import duckdb
 

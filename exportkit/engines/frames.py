@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
     import narwhals as nw
@@ -56,7 +56,9 @@ class Engine(Protocol):
     def write(self, frame: nw.LazyFrame[Any], path: Path) -> int:
         """Write the frame as a Parquet file, mode 0600 and synced to disk; answers its rows."""
 
-    def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
+    def passing(
+        self, frame: nw.LazyFrame[Any], path: Path
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The frame's rows in batches, written as such a file on the way."""
 
     def keep(self, frame: nw.LazyFrame[Any], path: Path) -> int:

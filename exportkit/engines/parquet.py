@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exportkit.durable import Draft
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 READ_ROWS = 65_536
+SOON = 0.1
+"""Seconds after which it is looked whether somebody still writes."""
 
 
 def ahead(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -66,7 +69,7 @@ def passing(
     The file is complete, and synced, when the batches are; one that is not is removed. Raises
     JournalError where it cannot be written.
     """
-    from queue import Queue
+    from queue import Full, Queue
     from threading import Thread
 
     queue: Queue[pa.RecordBatch | None] = Queue(maxsize=2)
@@ -77,24 +80,32 @@ def passing(
             write_batches(iter(queue.get, None), schema, path)
         except JournalError as error:
             failed.append(error)
-            while queue.get() is not None:  # whoever puts must not wait for ever
-                pass
+
+    def hand_over(batch: pa.RecordBatch | None) -> None:
+        waiting = True
+        while waiting and thread.is_alive():
+            with suppress(Full):
+                queue.put(batch, timeout=SOON)
+                waiting = False
 
     thread = Thread(target=write, name="accepted rows")
     thread.start()
     complete = False
     try:
         for batch in batches:
+            hand_over(batch)
             if failed:
                 break
-            queue.put(batch)
             yield batch
         complete = not failed
     finally:
-        queue.put(None)
+        hand_over(None)
         thread.join()
-        if not complete:
-            path.unlink(missing_ok=True)
+        with suppress(Full):  # what was reading ahead must not wait for ever
+            queue.put_nowait(None)
+        if failed or not complete:
+            with suppress(OSError):
+                path.unlink()
     if failed:
         raise failed[0]
 

@@ -22,7 +22,7 @@ from exportkit.engines.sparkfailures import explained, is_sparks, rewrite
 from exportkit.errors import PluginError, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import narwhals as nw
@@ -181,7 +181,9 @@ class SparkEngine:
         schema = _text_schema(frame)
         return parquet.write_batches(self._batches(frame, schema), schema, path)
 
-    def passing(self, frame: nw.LazyFrame[Any], path: Path) -> Iterator[pa.RecordBatch]:
+    def passing(
+        self, frame: nw.LazyFrame[Any], path: Path
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The frame's rows in batches, written as Parquet on the way."""
         schema = _text_schema(frame)
         yield from parquet.passing(parquet.ahead(self._batches(frame, schema)), schema, path)

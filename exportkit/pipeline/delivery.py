@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -89,7 +90,9 @@ def _send_whole(work: Work, plan: Plan, line: Line) -> None:
     if plan.rows is None or plan.accepted.exists():
         push.send(line, read_batches(plan.accepted), "add")
     else:
-        push.send(line, work.engine.passing(plan.rows, plan.accepted), "add")
+        # Closed here, whatever happens: else it goes on writing while the run is tidied away.
+        with closing(work.engine.passing(plan.rows, plan.accepted)) as rows:
+            push.send(line, rows, "add")
         if plan.counts.added == plan.counts.sent:
             all_added(plan.folder, plan.counts.sent)
     settle(line)
