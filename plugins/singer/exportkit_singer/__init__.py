@@ -45,7 +45,7 @@ def describe_destination() -> Description:
 @hookimpl
 def describe_job(options: dict[str, Any]) -> Description:
     """One sync of all rows is for a target that replaces what is there: it has to get all."""
-    facts = describe_destination()
+    facts = replace(describe_destination(), limits=Limits(batch_rows=options["batch_rows"]))
     if options["sync"] == "batch":
         return replace(facts, without=("finish",))
     return replace(facts, modes=("full",), whole=True)

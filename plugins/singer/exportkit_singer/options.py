@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 BATCH_ROWS: Final = 50_000
-"""A program starts within a second and takes some thousand rows in one."""
+"""A program starts within a second, and loads some thousand rows in one."""
+MOST_ROWS: Final = 1_000_000
 
 TYPES: Final = ("string", "integer", "number", "boolean", "date", "date-time")
 
@@ -62,6 +63,13 @@ JOB: Final[dict[str, Any]] = {
             "default": "batch",
             "description": "Whether the target runs once for each batch, or once for all of them: "
             "one that replaces what is there needs `run`.",
+        },
+        "batch_rows": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_ROWS,
+            "default": BATCH_ROWS,
+            "description": "How many rows are handed over at most at a time.",
         },
     },
 }

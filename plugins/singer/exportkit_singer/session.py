@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("exportkit.singer")
 
 ALL = "all"
-"""What stands for all batches in the last state of a sync of them all."""
+"""The mark of a sync of all batches."""
 QUOTABLE = 3
-"""Of so many batches the host takes the people out of what a program said; see `_because`."""
+"""Of so many batches the host takes the people out of what a program said, see `_because`."""
 
 
 @contextmanager
@@ -48,6 +48,7 @@ class Session:
         self._timeout = options["timeout"]
         self._hold: Hold | None = None
         self._sync: Sync | None = None
+        self._batches = 0
 
     def push(self, batch: Batch, target: Target) -> Delivery:
         """Hand over a batch, in a sync of its own or as its part of the sync of all.
@@ -55,20 +56,15 @@ class Session:
         Raises DestinationError if the program does not confirm it, or is gone before it has all.
         """
         sync = self._begun(target)
-        stream, types = target.options["stream"], columns.types(target)
-        sync.send(batch.id, messages.records(batch.data, stream, types))
-        if target.options["sync"] == "batch":
-            self._end(sync)
-        elif sync.cut_short:
-            sync.end()
-            raise self._failed(sync)
+        self._batches += 1
+        sync.send(messages.records(batch.data, target.options["stream"], columns.types(target)))
+        if target.options["sync"] == "batch" or sync.cut_short:
+            self._end(sync, batch.id)
         return Delivery()
 
     def finish(self, target: Target) -> None:
         """End the sync of all rows. Raises DestinationError unless the program confirms them."""
-        sync = self._begun(target)
-        sync.send(ALL, [])
-        self._end(sync)
+        self._end(self._begun(target), ALL)
 
     def close(self) -> None:
         """End what is still running; what it was not asked to confirm is not confirmed."""
@@ -87,28 +83,31 @@ class Session:
         sync = Sync(self.program, config, self._workspace, stream, self._timeout, self._hold.lock)
         self._hold.note(sync.pid)
         self._sync = sync
-        sync.begin(messages.schema(stream, columns.types(target), columns.key_properties(target)))
+        self._batches = 0
+        schema = messages.schema(stream, columns.types(target), columns.key_properties(target))
+        sync.send([schema])
         return sync
 
-    def _end(self, sync: Sync) -> None:
-        sync.end()
-        if sync.batches[-1] not in sync.confirmed:
-            raise self._failed(sync)
+    def _end(self, sync: Sync, mark: str) -> None:
+        sync.end(mark)
+        self._forget()
+        if not sync.confirmed:
+            raise DestinationError(
+                f"{sync.name} {sync.failure}, so its rows do not count as delivered"
+                f"{self._because(sync)}",
+                hint="run the job again: what was not confirmed is sent again",
+            )
         if sync.failure:
             log.warning("%s confirmed all rows, and then %s", sync.name, sync.failure)
-        self._forget()
 
-    def _failed(self, sync: Sync) -> DestinationError:
-        self._forget()
-        known = [batch for batch in sync.batches if batch != ALL]
-        what = ", and did not confirm the rows"
-        if len(known) > 1:
-            kept = len(sync.confirmed.intersection(known))
-            what = f", after it had confirmed {kept} of {len(known)} batches"
-        return DestinationError(
-            f"{sync.name} {sync.failure}{what}{_because(sync)}",
-            hint="run the job again: what was not confirmed is sent again",
-        )
+    def _because(self, sync: Sync) -> str:
+        """What the program said last, where the host is able to take the people out of it.
+
+        It knows those of the last few batches. Of an earlier one somebody may be quoted, so then
+        only the kind of failure is told.
+        """
+        said = sync.last_words() if self._batches <= QUOTABLE else sync.last_failure()
+        return f"; it said last:\n{said}" if said else ""
 
     def _forget(self) -> None:
         if self._sync is not None:
@@ -116,13 +115,3 @@ class Session:
             self._sync = None
         if self._hold is not None:
             self._hold.forget()
-
-
-def _because(sync: Sync) -> str:
-    """What the program said last, where the host is able to take the people out of it.
-
-    It knows those of the last few batches. Of an earlier one somebody may be quoted, so then only
-    the kind of failure is told.
-    """
-    said = sync.last_words() if len(sync.batches) <= QUOTABLE else sync.last_failure()
-    return f"; it said last:\n{said}" if said else ""

@@ -30,26 +30,26 @@ _KIND = re.compile(r"^((?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Exit|Timeou
 
 
 class Sync:
-    """A target at work. Give it messages with `send`, then `end` its input; `kill` it at any time.
+    """A target at work. Give it messages with `send`, then `end` it; `kill` it at any time.
 
-    Nothing is raised when the program fails: `confirmed` holds the batches that it has confirmed,
-    `cut_short` tells that it did not take all, and `failure` says how it ended. `timeout` is in
-    seconds; `hold` is a descriptor that the program keeps open as long as it runs.
+    Nothing is raised when the program fails: `confirmed` tells whether it has said back the state
+    that `end` writes, `cut_short` that it did not take all, and `failure` how it ended. `timeout`
+    is in seconds; `hold` is a descriptor that the program keeps open as long as it runs.
     """
 
     def __init__(
         self, program: Path, config: Path, folder: Path, stream: str, timeout: float, hold: int
     ) -> None:
         self.name = program.name
-        self.batches: list[str] = []
-        self.confirmed: set[str] = set()
+        self.confirmed = False
+        self.cut_short = False
         self._stream = stream
+        self._mark = ""
         self._timeout = timeout
         self._said = bytearray()
         self._line = bytearray()
         self._odd_lines = 0
         self._gave_up = ""
-        self.cut_short = False
         try:
             self._process = subprocess.Popen(
                 [program, "--config", config],
@@ -83,30 +83,27 @@ class Sync:
             return f"was killed by {signal.Signals(-code).name}"
         if code:
             return f"ended with exit code {code}"
-        if self.batches and not self.confirmed:
-            wrote = f": the {odd} lines that it wrote to stdout are no states" if odd else ""
-            return f"ended well, but confirmed nothing{wrote}"
-        return "ended well, but before it had all rows" if self.cut_short else ""
+        if self.confirmed:
+            return ""
+        wrote = f": the {odd} lines that it wrote to stdout are no states" if odd else ""
+        when = " before it had all rows" if self.cut_short else ""
+        return f"ended well{when}, but confirmed nothing{wrote}"
 
-    def begin(self, schema: bytes) -> None:
-        """Write what the records of the stream will hold."""
-        self._write(memoryview(schema))
-
-    def send(self, batch_id: str, data: Iterable[bytes | memoryview]) -> None:
-        """Write a batch and the question after it; less of it if the program ends before."""
-        self.batches.append(batch_id)
+    def send(self, data: Iterable[bytes | memoryview]) -> None:
+        """Write messages; less of them if the program ends before."""
         for part in data:
             self._write(memoryview(part))
             if self.cut_short:
                 return
-        self._write(memoryview(messages.state(self._stream, batch_id)))
 
-    def end(self) -> None:
-        """Close the program's input and wait until it is gone.
+    def end(self, mark: str) -> None:
+        """Ask for a confirmation under this mark, close the input, and wait for the program's end.
 
-        Who leaves with success has done all that was asked; at least one state has to show that
-        the program knows the protocol.
+        There is one state in a sync, its last message. Some targets say a state back before they
+        have read what follows, some leave with success when they are asked to stop half-way.
         """
+        self._mark = mark
+        self.send([messages.state(self._stream, mark)])
         with suppress(OSError):
             self._in.close()
         since = time.monotonic()
@@ -117,8 +114,6 @@ class Sync:
                 self._give_up("did not end" if self.cut_short else "had all rows and did not end")
         while self._turn(0):
             pass
-        if self._process.returncode == 0 and self.confirmed and not self.cut_short:
-            self.confirmed.update(self.batches)
 
     def kill(self) -> None:
         """End the program, and whatever it has started, at once; nothing if it is gone."""
@@ -215,12 +210,9 @@ class Sync:
         self._line[:] = rest[-LONGEST_LINE:]
         for line in filter(bytes.strip, lines):
             try:
-                batch = messages.confirmed(line, self._stream)
+                self.confirmed |= messages.confirmed(line, self._stream) == self._mark
             except ValueError:
                 self._odd_lines += 1
-            else:
-                if batch in self.batches:
-                    self.confirmed.update(self.batches[: self.batches.index(batch) + 1])
 
     def _overhear(self, data: bytes) -> None:
         self._said += data

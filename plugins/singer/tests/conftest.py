@@ -11,24 +11,17 @@ import pytest
 from postgresql import postgresql, postgresql_server  # noqa: F401 - fixtures
 from singer_stage import Stage, person
 
-from exportkit.redaction import forget_everything
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.fixture(autouse=True)
-def _a_process_of_its_own() -> None:
-    """No test takes the secrets and people of another out of its texts."""
-    forget_everything()
-
-
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Stage:
     """A stage with three people in the source and no target yet."""
     root = tmp_path / "workspace"
     root.mkdir()
-    made = Stage(root, tmp_path / "state-home", {"target": "none", "config": {}})
+    state, options = tmp_path / "state-home", {"target": "none", "config": {}}
+    made = Stage(root, state, lambda: tuple(capfd.readouterr()), options)
     made.people(person("ann", spent="12.50"), person("bob", spent="-3"), person("cid"))
     return made
 

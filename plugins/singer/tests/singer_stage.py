@@ -9,10 +9,16 @@ import sys
 import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
+import pytest
 import yaml
 
+from exportkit.cli import main
+from exportkit.redaction import forget_everything
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Row = dict[str, Any]
@@ -65,6 +71,7 @@ class Stage:
 
     root: Path
     state: Path
+    read: Callable[[], tuple[str, str]]
     options: dict[str, Any]
     destination: dict[str, Any] = field(default_factory=lambda: {"stream": "people"})
     fields: dict[str, Any] = field(
@@ -77,7 +84,6 @@ class Stage:
     )
     job: dict[str, Any] = field(default_factory=lambda: {"key": "id"})
     environment: dict[str, str] = field(default_factory=dict)
-    batch_rows: int = 0
 
     def people(self, *rows: Row) -> None:
         """Replace the source."""
@@ -125,27 +131,36 @@ class Stage:
             text = yaml.safe_dump({"version": 1, **content}, sort_keys=False)
             path.write_text(text, encoding="utf-8")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Begin a command of exportkit, as a process of its own."""
+    def start(self, *words: str, group: int | None = None) -> subprocess.Popen[str]:
+        """Begin a command of exportkit, as a process of its own; `group` 0: in a group, too."""
         self.save()
-        begin = "from exportkit_singer import options\n"
-        begin += f"options.BATCH_ROWS = {self.batch_rows} or options.BATCH_ROWS\n"
-        begin += "from exportkit.cli import start; start()"
+        begin = "from exportkit.cli import start; start()"
         return subprocess.Popen(
             [sys.executable, "-c", begin, "--workspace", self.root, *words],
-            env=os.environ | {"XDG_STATE_HOME": str(self.state)} | self.environment,
+            env=os.environ | self.variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=group,
         )
 
-    def type(self, *words: str, timeout: float = 60) -> Ended:
-        """Type a command and wait for its end."""
-        return ended(self.start(*words), timeout)
+    def type(self, *words: str) -> Ended:
+        """Type a command, in this process, which forgets what it knew before."""
+        self.save()
+        forget_everything()
+        self.read()
+        with patch.dict(os.environ, self.variables), pytest.raises(SystemExit) as left:
+            main(["--workspace", str(self.root), *words])
+        return Ended(int(left.value.code or 0), *self.read())
 
-    def run(self, *flags: str, timeout: float = 60) -> Ended:
+    def run(self, *flags: str) -> Ended:
         """Run the job."""
-        return self.type("run", "people", "--json", *flags, timeout=timeout)
+        return self.type("run", "people", "--json", *flags)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment, as far as it is the stage's."""
+        return {"XDG_STATE_HOME": str(self.state), **self.environment}
 
     def left_behind(self) -> list[str]:
         """What is still in the private folder but for locks."""

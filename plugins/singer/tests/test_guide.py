@@ -55,12 +55,12 @@ def test_every_option_is_told() -> None:
     assert known == set(re.findall(r"\w+", rows))
 
 
-def test_the_limits_are_told() -> None:
-    from exportkit_singer.session import QUOTABLE
-
+def test_the_defaults_are_told() -> None:
     text = PAGES[0].read_text("utf-8")
-    assert f"{options.BATCH_ROWS:,} rows" in text
-    assert f"{QUOTABLE * options.BATCH_ROWS:,} rows" in text
+    for part in (options.CONNECTION, options.JOB):
+        for name, option in part["properties"].items():
+            if option.get("default") and name != "sync":
+                assert f"| `{name}` | `{option['default']}` |" in text
 
 
 def written(stage: Stage, *names: str) -> None:

@@ -46,9 +46,9 @@ def test_killed_again_and_again(
 ) -> None:
     need("target-postgres")
     at_postgresql(stage, postgresql)
-    stage.batch_rows = 500
+    stage.destination["batch_rows"] = 500
     people(stage, 0)
-    assert stage.run(timeout=120).counts["added"] == ROWS
+    assert stage.run().counts["added"] == ROWS
     people(stage, 1)  # everybody changes, so that half a batch would show
     chance, kills = random.Random(f"killed {victim}"), 0
     for _ in range(2):
@@ -63,11 +63,11 @@ def test_killed_again_and_again(
             assert first.run["counts"]["updated"] % 500 == 0
         kills += bool(first.code)
     assert kills
-    last = stage.run(timeout=120)
+    last = stage.run()
     assert last.run["error"] is None
     assert postgresql.run("SELECT count(*), sum(spent) FROM people").split() == [
         str(ROWS),
         str(sum(range(1, ROWS + 1))),
     ]
-    assert stage.run(timeout=120).counts["sent"] == 0
+    assert stage.run().counts["sent"] == 0
     assert stage.left_behind() == []

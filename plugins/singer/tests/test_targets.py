@@ -117,7 +117,7 @@ def test_duckdb_by_a_target_of_another_family(stage: Stage, need: Callable[[str]
         "target": "target-duckdb",
         "config": {"path": "warehouse.duckdb", "default_target_schema": "main"},
     }
-    stage.batch_rows = 2
+    stage.destination["batch_rows"] = 2
     stage.people(*(person(f"p{number}") for number in range(5)))
     assert stage.run().counts["added"] == 5
     stage.people(*(person(f"p{number}", spent=str(number)) for number in range(5)))
@@ -135,7 +135,7 @@ def test_a_file_that_is_replaced_gets_all_rows_in_one_sync(
     stage.options = {"target": "target-csv", "config": {"output_path": "out"}}
     stage.destination["sync"] = "run"
     stage.job["mode"] = "full"
-    stage.batch_rows = max(2, rows // 3)
+    stage.destination["batch_rows"] = max(2, rows // 3)
     stage.people(*(person(f"p{number}", name=ODD) for number in range(rows)))
     (stage.root / "out").mkdir()
     assert stage.run().counts["added"] == rows
