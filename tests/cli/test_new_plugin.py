@@ -59,11 +59,8 @@ class Made:
         return counts
 
 
-@pytest.fixture(scope="module", params=FLAVOURS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """One flavour, built and installed by pip, without a network."""
-    pytest.importorskip("hatchling")
-    wishes, place = FLAVOURS[request.param], tmp_path_factory.mktemp("new")
+def installed(wishes: Wishes, place: Path) -> Made:
+    """A plugin as it is written, built and installed by pip, without a network."""
     made = Made(wishes, place / wishes.distribution, place / "site")
     write_plugin(wishes, made.folder, ())
     alone = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target")
@@ -72,7 +69,16 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return made
 
 
-def test_it_passes_its_own_tests(made: Made) -> None:
+@pytest.mark.parametrize("name", FLAVOURS)
+def test_it_installs_passes_its_own_tests_and_delivers(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    made = installed(FLAVOURS[name], tmp_path)
+    passes_its_own_tests(made)
+    delivers_at_once_and_only_what_changed(made)
+    is_code_as_ours_is(made)
+
+
+def passes_its_own_tests(made: Made) -> None:
     done = made.python("-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
     assert done.returncode == 0, done.stdout
     assert "failed" not in done.stdout
@@ -80,7 +86,7 @@ def test_it_passes_its_own_tests(made: Made) -> None:
     assert passed >= 12, done.stdout
 
 
-def test_it_delivers_at_once_and_only_what_changed(made: Made) -> None:
+def delivers_at_once_and_only_what_changed(made: Made) -> None:
     counts = made.run()
     assert (counts["selected"], counts["added"], counts["refused"]) == (3, 2, 1)
     file = made.folder / "sample" / "out" / f"{made.wishes.name}.jsonl"
@@ -94,7 +100,7 @@ def test_it_delivers_at_once_and_only_what_changed(made: Made) -> None:
     assert file.read_text() == before
 
 
-def test_it_is_code_as_ours_is(made: Made) -> None:
+def is_code_as_ours_is(made: Made) -> None:
     ours = ("--config", str(ROOT / "pyproject.toml"), "--no-cache")
     for words in (("check", "--ignore", "S101,RUF012,ARG002"), ("format", "--check")):
         done = made.python("-m", "ruff", *words, *ours, ".")
