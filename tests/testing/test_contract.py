@@ -27,13 +27,15 @@ pytestmark = pytest.mark.timeout(600)
 
 def failures(module: str, folder: Path) -> Failures:
     """What fails where the destinations of a module go through the contract."""
-    report = folder / "report.xml"
-    words = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
-    words += ["-p", "tests.testing.broken_mills", f"tests/testing/{module}.py"]
+    report, settings = folder / "report.xml", folder / "pytest.ini"
+    settings.write_text("[pytest]\nfilterwarnings = error\n")
+    words = ["-q", "-c", str(settings), f"--rootdir={ROOT}", f"--junitxml={report}"]
+    words += ["-p", "no:cacheprovider", "-p", "tests.testing.broken_mills"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words],
+        [sys.executable, "-m", "pytest", *words, f"tests/testing/{module}.py"],
         cwd=ROOT,
-        env={**os.environ, "PYTEST_ADDOPTS": ""},
+        # Other plugins of pytest take seconds to import.
+        env={**os.environ, "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
