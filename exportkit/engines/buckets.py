@@ -66,6 +66,12 @@ def open_bucket(url: str, at: Location | None) -> tuple[Bucket, str]:
             location=at,
         )
     scheme, name, path = found[1].lower(), found[2], found[3] or ""
+    if any(part in ("", ".", "..") for part in path.rstrip("/").split("/")[:-1]):
+        raise SourceError(
+            "the path in the address has an empty part, or one that is . or ..",
+            hint=f"{scheme}://{name}/one/slash/between/people.csv",
+            location=at,
+        )
     try:
         import obstore  # noqa: F401
     except ImportError:

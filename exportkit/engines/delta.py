@@ -24,6 +24,7 @@ class DeltaLake:
     def __init__(self, table: Any) -> None:
         self._table = table
         self.mark = f"{table.metadata().id} version {table.version()}"
+        # Old commits are cleaned up once a checkpoint stands for them; then nobody knows the time.
         commits = [commit["timestamp"] for commit in table.history(1) if "timestamp" in commit]
         self.modified_at = datetime.fromtimestamp(commits[0] / 1000, tz=UTC) if commits else None
         self.is_empty = not table.file_uris()

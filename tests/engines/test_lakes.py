@@ -189,6 +189,18 @@ def test_a_delta_table_without_rows(workspace):
         assert opened.count(["all"]) == {"all": 0}
 
 
+def test_a_delta_table_whose_old_commits_are_gone(workspace):
+    path = workspace.root / "people"
+    delta(path, table())
+    deltalake.DeltaTable(str(path)).create_checkpoint()
+    for file in path.glob("_delta_log/*.json"):
+        file.unlink()
+    with workspace.open(file="people") as opened:
+        assert opened.modified_at is None
+        assert opened.fingerprint()
+        assert opened.count(["all"]) == {"all": 3}
+
+
 def test_what_is_wrong_with_a_delta_table(workspace):
     path = workspace.root / "people"
     delta(path, table())

@@ -301,6 +301,7 @@ def test_what_is_not_there(workspace, bucket):
     assert "there is no bucket" in complaint(workspace, file="s3://no-such-one/*.csv")
     assert "is a folder" in complaint(workspace, file=bucket.url("in"))
     assert "names no bucket" in complaint(workspace, file="s3:///p.csv")
+    assert "has an empty part" in complaint(workspace, file="s3://crm//in/p.csv")
 
 
 def test_what_is_wrong_in_a_file_is_said_with_its_line(workspace, bucket, monkeypatch):
