@@ -161,6 +161,9 @@ class AlchemySession:
                 self.close()
                 raise
 
+    def cancel(self) -> None:
+        """There is no such thing that all drivers have."""
+
     def tables(self) -> Sequence[str]:
         """The tables and views of the default schema."""
         import sqlalchemy

@@ -57,7 +57,11 @@ def open_database(source: Source, root: Path, spill: Path | None) -> Iterator[Op
     ):
         jail.close_jail(connection, [])
         relation = session.relation(source.table, query, at)
-        yield OpenDatabase(source, connection, session, relation)
+        opened = OpenDatabase(source, connection, session, relation)
+        try:
+            yield opened
+        finally:
+            opened.stop()
 
 
 class OpenDatabase:
@@ -82,6 +86,12 @@ class OpenDatabase:
         self._kinds = {field.name: field.kind for field in fields}
         self._fingerprint = session.fingerprint(source.table)
         self._failure: ExportkitError | None = None
+        self._streams: list[Stream] = []
+
+    def stop(self) -> None:
+        """Read no further, whatever frame is half computed."""
+        for stream in self._streams:
+            stream.stop()
 
     @property
     def columns(self) -> Mapping[str, str]:
@@ -223,6 +233,7 @@ class OpenDatabase:
             arriving.append(f"TRY_CAST(c{n} AS {kind})" if kind else f"c{n}")
         outer = f"SELECT {', '.join(travelling)} FROM (\n{inner}\n) AS exportkit_selected"
         stream = Stream(self._session, outer, self._note)
+        self._streams.append(stream)
         named = [f"{arriving[place]} AS {identifier(name)}" for name, place in places.items()]
         with self.explained():
             return self.connection.from_arrow(stream).project(", ".join(named))

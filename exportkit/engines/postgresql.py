@@ -123,6 +123,7 @@ class PostgresqlSession:
             server, "adbc_driver_postgresql.dbapi", "adbc-driver-postgresql", "postgresql"
         )
         self._server, self._at = server, at
+        self._streaming: Any = None
         try:
             self._connection = adbc.connect(_patient(server.url))
         except adbc.Error as error:
@@ -218,8 +219,18 @@ class PostgresqlSession:
             cursor.adbc_statement.set_options(
                 **{"adbc.postgresql.batch_size_hint_bytes": str(_BATCH_BYTES)}
             )
+            self._streaming = cursor
             cursor.execute(sql)
-            yield from _reader(cursor)
+            try:
+                yield from _reader(cursor)
+            except GeneratorExit:  # the rest of the rows would be waited for
+                self.cancel()
+                raise
+
+    def cancel(self) -> None:
+        """End the query that is streaming, from another thread."""
+        with suppress(Exception):
+            self._streaming.adbc_cancel()
 
     def tables(self) -> list[str]:
         """The tables and views that this account can name, as one writes them."""

@@ -61,6 +61,9 @@ class Session(Protocol):
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query, batch by batch: never all of them in memory."""
 
+    def cancel(self) -> None:
+        """End the query that is running, from another thread, where the driver can."""
+
     def tables(self) -> Sequence[str]:
         """The names that a table could have been meant by; few, or none where nobody knows."""
 

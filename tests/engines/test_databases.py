@@ -429,6 +429,26 @@ def test_a_database_that_vanishes_while_it_is_read(workspace, postgresql, read_r
     assert "jane" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select g as id, repeat('x', 500) as email from generate_series(1, 500000) g",
+        "select g as id, case when g > 100000 then pg_sleep(60)::text else repeat('x', 500) end "
+        "as email from generate_series(1, 100001) g",
+    ],
+)
+def test_whoever_stops_in_the_middle_leaves_nothing_behind(workspace, people, query):
+    started = time.monotonic()
+    with workspace.open(**place(people, query=query, segments={"all": {}})) as opened:
+        frame = opened.select(texts={"id": "id", "email": "email"}, segments=["all"])
+        frame.to_native().to_arrow_reader(1000).read_next_batch()
+    assert time.monotonic() - started < 40
+    there = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'exportkit'"
+    while people.run(there) != "0":
+        assert time.monotonic() - started < 50
+        time.sleep(0.1)
+
+
 def read_to_the_end(opened: Any, stream: Any) -> None:
     with opened.explained():
         try:
