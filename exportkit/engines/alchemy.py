@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from exportkit.config.phrases import short
+from exportkit.engines import postgres_sql
 from exportkit.engines.alchemy_failures import explain
 from exportkit.engines.servers import ServerError, family, needing
 from exportkit.engines.translations import dialect_of
@@ -91,6 +92,9 @@ class AlchemySession:
         try:
             for statement in _BEGINNINGS.get(family(server.scheme), ()):
                 self._run(statement).close()
+            if family(server.scheme) == "postgresql":
+                (version,) = self.row("SELECT current_setting('server_version_num')")
+                self.dialect = postgres_sql.dialect(int(version), "default")
         except BaseException:
             self.close()
             raise

@@ -114,7 +114,10 @@ class _Pins:
 
     def _folded(self, node: exp.Expr) -> exp.Expr:
         if self.folding is None:
-            return node
+            raise ExpressionError(
+                f"lower, upper and ilike know ASCII alone in this {TITLE}",
+                hint="move to version 17, or to a database whose locale knows Unicode",
+            )
         return type(node)(this=_collated(node.this, self.folding))
 
     def _like(self, node: exp.Expr) -> exp.Expr | None:

@@ -152,8 +152,9 @@ class PostgresqlSession:
         _, *facts = self.row(
             f"SELECT (SELECT count(*) FROM (SELECT {set_all}) AS settings), "
             "current_setting('server_version_num'), current_setting('server_encoding'), "
-            "(SELECT collname::text FROM pg_collation "
-            "WHERE collname IN ('pg_c_utf8', 'und-x-icu') ORDER BY collname LIMIT 1)"
+            "coalesce((SELECT collname::text FROM pg_collation "
+            "WHERE collname IN ('pg_c_utf8', 'und-x-icu') ORDER BY collname LIMIT 1), "
+            "CASE WHEN lower('\u00c9') = '\u00e9' THEN 'default' END)"
         )
         version, encoding, collation = facts
         return version, encoding, collation

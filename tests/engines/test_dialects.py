@@ -280,6 +280,12 @@ def test_texts_compare_byte_by_byte_whatever_the_collation():
     )
 
 
+def test_lower_needs_a_collation_that_knows_unicode():
+    dialect = postgres_sql.dialect(160000, None)
+    with pytest.raises(ExpressionError, match="know ASCII alone"):
+        dialect.expression("lower(name) = 'x'", ["name"], {"name": "text"})
+
+
 def test_try_cast_needs_a_server_that_can_be_asked():
     dialect = postgres_sql.dialect(150000, None)
     with pytest.raises(ExpressionError, match="try_cast to int is not translated"):
