@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from exportkit.engines.frames import KEY
@@ -159,6 +160,7 @@ def _remember(
         key=work.key,
     )
     shelf = work.house.shelf
+    shared = partial(shelf.share, fenced=True)
     if before is not None:
         shelf.bring(*before.rows_files)
     done = [batch for batch in batches if batch.state == "done"]
@@ -171,8 +173,7 @@ def _remember(
     is_next = facts.get("before", run_id) == _run_of(before)
     if complete and here and (work.whole or (done and is_next and _holds_all(plan, before))):
         others = None if work.whole else _kept(plan, before, keeper)
-        snapshots.adopt(plan.accepted, new, keeper, others, plan.rows)
-        shelf.share(work.place, fenced=True)
+        snapshots.adopt(plan.accepted, new, keeper, others, plan.rows, shared)
         left.unlink(missing_ok=True)  # once: whoever comes back is this job's again
         shelf.share(left)
     elif batches or left.exists():
@@ -183,8 +184,7 @@ def _remember(
             known = done == answered and keeper is desk
             confirmed = everything if known else outcome.confirm(plan, done, keeper)
             old = None if work.whole else before
-            snapshots.fold(old, confirmed, keeper, new)
-            shelf.share(work.place, fenced=True)
+            snapshots.fold(old, confirmed, keeper, new, shared)
             left.unlink(missing_ok=True)
             shelf.share(left)
     elif planned:

@@ -44,7 +44,7 @@ class DatabaseShelf:
         self.root = self._runners / secrets.token_hex(8)
         self._locks = Locks(self.database)
         self._here: int | None = None
-        self._known: dict[Path, tuple[str, int, int]] = {}
+        self._known: dict[Path, tuple[str, int, int, int]] = {}
 
     @property
     def shown(self) -> str:
@@ -175,7 +175,7 @@ class DatabaseShelf:
         return place
 
     def _bring(self, connection: sa.Connection, place: Path, row: Any) -> None:
-        if self._known.get(place) == _mark(place, row.content):
+        if self._is_known(place, row):
             return
         if not place.exists() or place.stat().st_size != row.bytes or _digest(place) != row.sha256:
             make_folder(place.parent)
@@ -195,8 +195,14 @@ class DatabaseShelf:
         os.utime(place, (row.at.timestamp(),) * 2)
         self._known[place] = _mark(place, row.content)
 
+    def _is_known(self, file: Path, row: Any) -> bool:
+        """Whether a large file is the row's without reading it; a small one is read quickly."""
+        return row.bytes > PIECE and self._known.get(file) == _mark(file, row.content)
+
     def _take_up(self, connection: sa.Connection, file: Path, name: str, known: Any) -> None:
-        digest, now = _digest(file), sa.func.clock_timestamp()
+        now = sa.func.clock_timestamp()
+        as_known = known is not None and self._is_known(file, known)
+        digest = known.sha256 if as_known else _digest(file)
         if known is not None and known.sha256 == digest:
             same = sa.update(files).where(files.c.path == name)
             connection.execute(same.values(at=now))
@@ -210,6 +216,7 @@ class DatabaseShelf:
             connection.execute(sa.insert(pieces).values(content=content, **row))
         entry = sa.insert(files).values(path=name, content=content, bytes=size)
         connection.execute(entry.values(sha256=digest, at=now))
+        self._known[file] = _mark(file, content)
 
 
 def _forget(connection: sa.Connection, row: Any) -> None:
@@ -255,13 +262,13 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
 
 
-def _mark(place: Path, content: str) -> tuple[str, int, int]:
+def _mark(place: Path, content: str) -> tuple[str, int, int, int]:
     """That this content is in the file, as long as the file is not touched."""
     try:
         facts = place.stat()
     except FileNotFoundError:
-        return content, -1, -1
-    return content, facts.st_size, facts.st_mtime_ns
+        return content, -1, -1, -1
+    return content, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def _counts(file: Path) -> bool:

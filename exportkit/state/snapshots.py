@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from exportkit.durable import make_folder, synced
 from exportkit.engines.frames import KEPT, KEY, Engine, aligned
@@ -30,6 +30,12 @@ VERSION = 1
 REASON = "exportkit_reason"
 FACTS = "snapshot.json"
 """The file that names those that count."""
+
+
+class Share(Protocol):
+    """Lets all runners see what is here under these paths, or is not any more."""
+
+    def __call__(self, *paths: Path) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +136,7 @@ def fold(
     confirmed: Confirmed,
     engine: Engine,
     new: Snapshot,
+    share: Share = lambda *_paths: None,
 ) -> Snapshot:
     """Write the snapshot that follows from the old one and what a run has confirmed.
 
@@ -158,7 +165,7 @@ def fold(
         refused_path = _new_file(folder, "refused", run_id, engine)
         if not engine.keep(_joined(refused, [*columns, REASON]), refused_path):
             refused_path = None
-    return _publish(replace(new, rows=rows, delivered=path, refused=refused_path), engine)
+    return _publish(replace(new, rows=rows, delivered=path, refused=refused_path), engine, share)
 
 
 def adopt(
@@ -167,6 +174,7 @@ def adopt(
     engine: Engine,
     kept: nw.LazyFrame[Any] | None = None,
     rows: nw.LazyFrame[Any] | None = None,
+    share: Share = lambda *_paths: None,
 ) -> Snapshot:
     """Take the accepted rows of a run, all of them confirmed, as the snapshot: no copy is made.
 
@@ -178,13 +186,15 @@ def adopt(
     others = [] if kept is None else [aligned(kept, new.columns)]
     if engine.keeps:
         whole = _joined([engine.load(accepted) if rows is None else rows, *others], new.columns)
-        return _publish(replace(new, rows=engine.keep(whole, path), delivered=path), engine)
+        counted = engine.keep(whole, path)
+        return _publish(replace(new, rows=counted, delivered=path), engine, share)
     os.link(accepted, path)
     more, kept_path = 0, None
     if others:
         kept_path = _new_file(new.folder, "kept", new.run_id, engine)
         more = engine.keep(_joined(others, new.columns), kept_path)
-    return _publish(replace(new, rows=new.rows + more, delivered=path, kept=kept_path), engine)
+    rows_in_all = new.rows + more
+    return _publish(replace(new, rows=rows_in_all, delivered=path, kept=kept_path), engine, share)
 
 
 def _new_file(folder: Path, what: str, run_id: str, engine: Engine) -> Path:
@@ -193,7 +203,7 @@ def _new_file(folder: Path, what: str, run_id: str, engine: Engine) -> Path:
     return folder / f"{what}-{run_id}-{secrets.token_hex(3)}{ending}"
 
 
-def _publish(snapshot: Snapshot, engine: Engine) -> Snapshot:
+def _publish(snapshot: Snapshot, engine: Engine, share: Share) -> Snapshot:
     facts = {
         "version": VERSION,
         "run_id": snapshot.run_id,
@@ -207,10 +217,13 @@ def _publish(snapshot: Snapshot, engine: Engine) -> Snapshot:
     }
     synced(snapshot.folder)
     write_durably(snapshot.folder / FACTS, json.dumps(facts, indent=1).encode())
+    # All runners see the new one before the old one is gone, wherever its rows are.
+    share(snapshot.folder / FACTS, *snapshot.rows_files)
     counted = {FACTS, *(path.name for path in snapshot.rows_files)}
     for path in snapshot.folder.iterdir():
         if path.name not in counted:
             engine.forget(path)
+    share(snapshot.folder)
     return snapshot
 
 

@@ -145,6 +145,31 @@ def test_files_that_no_longer_count_go(desk: Desk, known: Snapshot, folder: Path
     assert {path.name for path in folder.iterdir()} == {"snapshot.json", after.delivered.name}
 
 
+def test_the_old_one_goes_when_all_runners_see_the_new_one(
+    desk: Desk, known: Snapshot, folder: Path
+) -> None:
+    shared: list[tuple[set[str], bool]] = []
+
+    def share(*paths: Path) -> None:
+        shared.append(({path.name for path in paths}, known.delivered.exists()))
+
+    carol = Confirmed(people(desk, {"carol": ("n", "x")}))
+    after = fold(known, carol, desk, new(folder, "r2"), share)
+    files = {"snapshot.json", *(path.name for path in after.rows_files)}
+    assert shared == [(files, True), ({folder.name}, False)]
+
+
+def test_who_may_not_share_the_new_one_has_not_lost_the_old_one(
+    desk: Desk, known: Snapshot, folder: Path
+) -> None:
+    def share(*paths: Path) -> None:
+        raise JournalError("the lock was lost")
+
+    with pytest.raises(JournalError):
+        fold(known, Confirmed(people(desk, {"bob": ("y", "z")})), desk, new(folder, "r2"), share)
+    assert all(path.exists() for path in known.rows_files)
+
+
 def test_it_may_be_folded_twice_by_one_run(desk: Desk, known: Snapshot, folder: Path) -> None:
     again = fold(known, confirmed(desk, {"ann": ("x", None)}, {}, {}), desk, new(folder))
     assert rows(again.delivered) == rows(again.delivered) == {"ann": ("x", None)}
