@@ -151,7 +151,11 @@ class SparkEngine:
 
     def table(self, rows: pa.Table) -> nw.LazyFrame[Any]:
         """A small Arrow table as a frame."""
+        from pyspark.sql.pandas.types import from_arrow_schema
+
         with explained(self._source):
+            if not rows.num_rows:  # of which the client infers no columns
+                return as_frame(self._session.createDataFrame([], from_arrow_schema(rows.schema)))
             return as_frame(self._session.createDataFrame(rows))
 
     def load(

@@ -124,14 +124,14 @@ class OpenSparkSource:
         same on both; no row is read.
         """
         try:
-            sparksql.on_spark(sql, self.names, condition=condition)
+            sparksql.on_spark(sql, self.columns, condition=condition)
         except ExpressionError as error:
             return [_complaint(error, at)]
         wrong = sparksql.misfit(sql, self.columns, condition=condition)
         if wrong is not None:
             return [Complaint(wrong, at, "cast where the source is made, or in `query:`")]
         if not condition:
-            kind = self._kind_of(sparksql.on_spark(sql, self.names))
+            kind = self._kind_of(sparksql.on_spark(sql, self.columns))
             if sparksql.text_of("it", kind) is None:
                 why = f"this makes {sparksql.why_no_text(kind)}: it cannot be mapped"
                 return [Complaint(why, at, "make text or a decimal of it in `query:`")]
@@ -168,7 +168,8 @@ class OpenSparkSource:
             items[alias] = self._as_text(f"({made})", self._kind_of(made), alias)
         for alias, column in (values or {}).items():
             real = self._real(column)
-            zero = " + 0.0" if self.columns[real] in ("float", "double") else ""  # -0.0 is 0.0
+            # Where -0.0 is less than 0.0, it is not any more once 0 is added.
+            zero = " + CAST(0 AS DOUBLE)" if self.columns[real] in ("float", "double") else ""
             items[alias] = sparksql.quoted(real) + zero
         for alias, names in (flags or {}).items():
             items[alias] = f"coalesce({self._any(names)}, false)"
@@ -247,7 +248,7 @@ class OpenSparkSource:
 
     def _checked(self, sql: str, at: Location | None = None, *, condition: bool = False) -> str:
         try:
-            return sparksql.on_spark(sql, self.names, condition=condition)
+            return sparksql.on_spark(sql, self.columns, condition=condition)
         except ExpressionError as error:
             found = _complaint(error, at)
             raise SourceError(found.message, hint=found.hint, location=at) from None

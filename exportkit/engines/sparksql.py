@@ -16,7 +16,7 @@ from exportkit.engines.readers import describe
 from exportkit.engines.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from sqlglot import exp
 
@@ -67,7 +67,7 @@ _SPELLED = {
 }
 
 
-def on_spark(sql: str, columns: Collection[str], *, condition: bool = False) -> str:
+def on_spark(sql: str, columns: Mapping[str, str], *, condition: bool = False) -> str:
     """Check one expression and answer it in Spark's dialect. Raises ExpressionError."""
     from sqlglot import exp
 
@@ -76,11 +76,27 @@ def on_spark(sql: str, columns: Collection[str], *, condition: bool = False) -> 
         _check(node)
         if isinstance(node, exp.Interval) and not condition:
             raise ExpressionError("an interval has its place in segments alone, on Spark")
+    _as_floats(tree, columns)
     changed = tree.transform(_neutral)
     if not isinstance(changed, exp.Expr):
         raise ExpressionError("this expression cannot be written for Spark")
     text: str = changed.sql(dialect="spark", comments=False, identify=True)
     return text
+
+
+def _as_floats(tree: exp.Expr, columns: Mapping[str, str]) -> None:
+    """Beside a floating-point column 1.5 is one too: not every engine turns a decimal into it."""
+    from sqlglot import exp
+
+    for node in [*tree.find_all(exp.Predicate)]:
+        if any(columns[c.name] in ("float", "double") for c in node.find_all(exp.Column)):
+            for number in [*node.find_all(exp.Literal)]:
+                if (
+                    number.is_number
+                    and not number.is_int
+                    and not isinstance(number.parent, exp.Cast)
+                ):
+                    number.replace(exp.cast(number.copy(), "DOUBLE"))
 
 
 def _check(node: exp.Expr) -> None:

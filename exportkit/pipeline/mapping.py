@@ -6,6 +6,7 @@ that it fails, and the plan turns that into a rejection with a reason.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
         for column in mapping.columns
         if column.kind == "email"
     ]
+    if PREFER in carried and frame.collect_schema()[PREFER].is_float():
+        frame = frame.with_columns(_comparable(nw.col(PREFER)).alias(PREFER))
     return (
         frame.select(*fields, *carried)
         .select(*columns, *carried)
@@ -129,6 +132,16 @@ def decide_addresses(
         )
     decided = mapped.filter(fault.is_null() | (fault < mapping.certain))
     return nw.concat([decided, still_open.select(_columns(decided))])
+
+
+def _comparable(number: nw.Expr) -> nw.Expr:
+    """The number where it is one: engines do not agree on the least of NaN and of infinities.
+
+    NaN is none, and an infinity is the last number before it.
+    """
+    most = nw.lit(sys.float_info.max)
+    within = nw.when(number > most).then(most).when(number < -most).then(-most).otherwise(number)
+    return nw.when(~number.is_nan()).then(within)
 
 
 _REFUSED = "exportkit_refused"
