@@ -133,7 +133,7 @@ def measures(stand: Rehearsal) -> None:
         pytest.skip("it has no limit of bytes")
     with stand.session() as session:
         target = stand.target(session)
-        few, more = (stand.batch(stand.rows(count)) for count in (5, 25))
+        few, more = (stand.batch(stand.some(count)) for count in (5, 25))
         with no_network():
             sizes = [stand.destination.measure(target, few.data) for _ in range(2)]
             larger = stand.destination.measure(target, more.data)
@@ -145,8 +145,8 @@ def measures(stand: Rehearsal) -> None:
     grown = sum(larger.to_pylist()) - sum(sizes[0].to_pylist())
     if sent[1] - sent[0] > grown + 64:
         did = (
-            f"20 rows more made the call {sent[1] - sent[0]:,} bytes longer, and were measured as "
-            f"{grown:,} bytes"
+            f"{len(more) - len(few)} rows more made the call {sent[1] - sent[0]:,} bytes longer, "
+            f"and were measured as {grown:,} bytes"
         )
         asked = "the bytes of each row as it is encoded, quotes, names and separators included"
         broken("measure", did, f"{asked}: the host cuts batches by them")

@@ -23,7 +23,7 @@ def answers_once(stand: Rehearsal) -> None:
     """Every row of two batches is either refused, once, or taken; and what is taken is there."""
     with stand.session() as session:
         target = stand.target(session)
-        batches = [stand.batch(stand.rows(count)) for count in (3, 2)]
+        batches = [stand.batch(stand.some(count)) for count in (3, 2)]
         answers = [
             stand.calmly(partial(stand.destination.push, session, batch, target))
             for batch in batches
@@ -81,10 +81,9 @@ def takes_odd_values(stand: Rehearsal) -> None:
         fit = [person for person, reason in zip(people, reasons, strict=True) if not reason]
         if not texts or not fit:
             pytest.skip("it has no free text")
-        batch = stand.batch(fit)
-        refused = stand.deliver(session, target, batch)
+        keys, refused = stand.deliver_all(session, target, fit)
         stand.finish(session, target)
-    _are_there(stand, "push", batch.keys.to_pylist(), refused)
+    _are_there(stand, "push", keys, refused)
 
 
 def rejects_bad_rows(stand: Rehearsal) -> None:
@@ -93,10 +92,9 @@ def rejects_bad_rows(stand: Rehearsal) -> None:
         target = stand.target(session)
         bad = [dict(stand.contract.bad_row(900_000 + number) or {}) for number in range(2)]
         good = stand.rows(3)
-        batch = stand.batch([good[0], bad[0], good[1], bad[1], good[2]])
-        keys = batch.keys.to_pylist()
+        people = [good[0], bad[0], good[1], bad[1], good[2]]
         try:
-            refused = stand.deliver(session, target, batch)
+            keys, refused = stand.deliver_all(session, target, people)
         except ExportkitError as error:
             did = f"a bad row among good ones raised {type(error).__name__}"
             asked = "Delivery(rejections=[...]), or the same from settle, and the others go on"
@@ -155,7 +153,7 @@ def repeats(stand: Rehearsal) -> None:
         pytest.skip("the test class does not promise that it is `repeatable`")
     with stand.session() as session:
         target = stand.target(session)
-        batch = stand.batch(stand.rows(3))
+        batch = stand.batch(stand.some(3))
         first = stand.deliver(session, target, batch)
         again = stand.deliver(session, target, batch)
         stand.finish(session, target)
@@ -172,7 +170,7 @@ def finds(stand: Rehearsal) -> None:
     find = stand.destination.find_delivery
     with stand.session() as session:
         target = stand.target(session)
-        taken, other = (stand.batch(stand.rows(3)) for _ in range(2))
+        taken, other = (stand.batch(stand.some(3)) for _ in range(2))
         if stand.calmly(lambda: find(session, taken, target)).state == "taken":
             broken("find_delivery", "it found a batch that was never handed over", "not_taken")
         delivery = stand.calmly(lambda: stand.destination.push(session, taken, target))
@@ -213,7 +211,7 @@ def settles(stand: Rehearsal) -> None:
     """A receipt can be redeemed by a later run, and more than once."""
     with stand.session() as session:
         target = stand.target(session)
-        batch = stand.batch(stand.rows(3))
+        batch = stand.batch(stand.some(3))
         delivery = stand.calmly(lambda: stand.destination.push(session, batch, target))
         if delivery.receipt is None:
             pytest.skip("this batch was answered at once, without a receipt")
@@ -233,21 +231,20 @@ def removes(stand: Rehearsal) -> None:
     with stand.session() as session:
         target = stand.target(session)
         people = stand.rows(4)
-        batch = stand.batch(people)
-        stand.deliver(session, target, batch)
+        keys, _ = stand.deliver_all(session, target, people)
         target = stand.target(session)
-        gone = stand.batch(people[:2], "remove")
-        no = stand.deliver(session, target, gone)
-        if no:
+        most = stand.description.limits.removal_rows or stand.description.limits.batch_rows
+        leaving = [people[:2]] if most > 1 else [[person] for person in people[:2]]
+        gone = [stand.batch(each, "remove") for each in leaving]
+        if no := [each for batch in gone for each in stand.deliver(session, target, batch)]:
             broken("remove", f"it refused to take {len(no)} of 2 people out", "they are taken out")
         there = stand.arrived()
         if there is not None:
-            keys = batch.keys.to_pylist()
             if any(key in there for key in keys[:2]):
                 broken("remove", "who was taken out is still there", "they are gone")
             if any(key not in there for key in keys[2:]):
                 broken("remove", "it took out others than it was asked to", "the batch's people")
-        stand.deliver(session, target, stand.batch(people[:2], "remove"))
+        stand.deliver(session, target, stand.batch(people[:1], "remove"))
         stand.deliver(session, target, stand.batch(stand.rows(1), "remove"))
 
 
@@ -255,7 +252,7 @@ def shows_at_its_end(stand: Rehearsal) -> None:
     """Nothing shows before `finish`, everything after; what was there stays until then."""
     with stand.session() as session:
         target = stand.target(session)
-        first = stand.batch(stand.rows(3))
+        first = stand.batch(stand.some(3))
         stand.deliver(session, target, first)
         stand.finish(session, target)
     if stand.arrived() is None:
@@ -264,7 +261,7 @@ def shows_at_its_end(stand: Rehearsal) -> None:
     before = stand.arrived()
     with stand.session() as session:
         target = stand.target(session)
-        stand.deliver(session, target, stand.batch(stand.rows(2)))
+        stand.deliver(session, target, stand.batch(stand.some(2)))
         if stand.arrived() != before:
             broken("push", "the target changed before `finish`", "a draft, until it is whole")
     if stand.arrived() != before:
@@ -272,7 +269,7 @@ def shows_at_its_end(stand: Rehearsal) -> None:
         broken("connect", did, "closing commits nothing: the run may have failed")
     with stand.session() as session:
         target = stand.target(session)
-        second = stand.batch(stand.rows(2))
+        second = stand.batch(stand.some(2))
         stand.deliver(session, target, second)
         stand.finish(session, target)
     if sorted(stand.arrived() or ()) != sorted(second.keys.to_pylist()):

@@ -103,6 +103,10 @@ class Rehearsal:
         first, self._rows = self._rows, self._rows + count
         return [self.row(number) for number in range(first, first + count)]
 
+    def some(self, count: int) -> list[Row]:
+        """So many people, or as many as the destination takes at once."""
+        return self.rows(min(count, self.description.limits.batch_rows))
+
     def row(self, number: int) -> Row:
         """The profile of this number: the contract's own, or made up."""
         made = self.contract.row(number)
@@ -205,6 +209,17 @@ class Rehearsal:
         else:
             raise OutcomeUnknownError("the batch was handed over five times, and no answer came")
         return self.settled(session, target, batch, delivery)
+
+    def deliver_all(
+        self, session: Any, target: Target, rows: Sequence[Row]
+    ) -> tuple[list[str], list[Rejection]]:
+        """Hand people over, in as many batches as it takes: their keys, and who was refused."""
+        most, keys, refused = self.description.limits.batch_rows, list[str](), list[Rejection]()
+        for first in range(0, len(rows), most):
+            batch = self.batch(rows[first : first + most])
+            keys += batch.keys.to_pylist()
+            refused += self.deliver(session, target, batch)
+        return keys, refused
 
     def settled(
         self, session: Any, target: Target, batch: Batch, delivery: Delivery

@@ -23,9 +23,9 @@ def live_through_everything(stand: Rehearsal) -> None:
     bad, push = stand.contract.bad_row(800_000), stand.destination.push
     with stand.session() as session:
         target = stand.target(session)
-        people = stand.rows(3)
-        batch = stand.batch([*people, *([dict(bad)] if bad else [])])
+        people, batch = stand.rows(3), stand.batch(stand.rows(1))
         with suppress(ExportkitError):
+            stand.deliver_all(session, target, [*people, *([dict(bad)] if bad else [])])
             stand.deliver(session, target, batch)
         if stand.destination.can("find_delivery"):
             with suppress(ExportkitError):
@@ -34,11 +34,11 @@ def live_through_everything(stand: Rehearsal) -> None:
             for fault in FAULTS.values():
                 stand.proxy.next_calls(fault)
                 with suppress(ExportkitError):
-                    push(session, stand.batch(stand.rows(2)), target)
+                    push(session, stand.batch(stand.some(2)), target)
             stand.proxy.next_calls()
         if stand.destination.can("remove"):
             with suppress(ExportkitError):
-                stand.deliver(session, target, stand.batch(people[:2], "remove"))
+                stand.deliver(session, target, stand.batch(people[:1], "remove"))
         with suppress(ExportkitError):
             stand.finish(session, target)
 

@@ -52,11 +52,6 @@ def each_call(proxy: FaultyProxy, quiet: Callable[[], Any], fault: Fault) -> Ite
         proxy.next_calls()
 
 
-def _two(stand: Rehearsal) -> list[dict[str, str | None]]:
-    """Two people; one, if the destination takes no more at once."""
-    return stand.rows(min(2, stand.description.limits.batch_rows))
-
-
 def survives(stand: Rehearsal, fault: Fault, name: str) -> None:
     """Each hook that calls the server ends in one of the contract's ways, whichever call fails."""
     proxy = proxy_of(stand)
@@ -96,12 +91,12 @@ def _attempt(stand: Rehearsal, hook: str, fault: str, call: Callable[[], Any]) -
 def _pushes(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
     proxy, push = proxy_of(stand), stand.destination.push
     # What a first call takes beside, such as signing in, is no part of a call of its own.
-    stand.deliver(session, target, stand.batch(_two(stand)))
+    stand.deliver(session, target, stand.batch(stand.some(2)))
     before = proxy.passed
-    push(session, stand.batch(_two(stand)), target)
+    push(session, stand.batch(stand.some(2)), target)
     number = proxy.passed - before
     for at in range(min(number, MOST_CALLS)):
-        batch = stand.batch(_two(stand))
+        batch = stand.batch(stand.some(2))
         before = proxy.passed
         proxy.next_calls(*[None] * at, fault)
         try:
@@ -166,9 +161,6 @@ def _looks_again(stand: Rehearsal, session: Any, target: Target, batch: Batch, f
         if finding.state == "taken":
             stand.settled(session, target, batch, finding.delivery)
             return
-        if finding.state == "repeat":
-            _refuses_nobody("push", stand.deliver(session, target, batch), fault)
-            return
         if finding.state == "unknown":
             pytest.skip(f"'unknown' after the fault '{fault}': the host waits, so nothing is lost")
     _refuses_nobody("push", stand.deliver(session, target, batch), fault)
@@ -197,7 +189,7 @@ def _settles(stand: Rehearsal, session: Any, target: Target, fault: Fault, name:
     proxy = proxy_of(stand)
 
     def pushed() -> tuple[Batch, str | None]:
-        batch = stand.batch(_two(stand))
+        batch = stand.batch(stand.some(2))
         delivery = stand.calmly(lambda: stand.destination.push(session, batch, target))
         return batch, delivery.receipt
 
@@ -229,7 +221,7 @@ def _always(batch: Batch) -> Callable[[str], Batch]:
 
 def _finds(stand: Rehearsal, session: Any, target: Target, fault: Fault, name: str) -> None:
     proxy, find = proxy_of(stand), stand.destination.find_delivery
-    batch = stand.batch(_two(stand))
+    batch = stand.batch(stand.some(2))
     stand.deliver(session, target, batch)
     for _ in each_call(proxy, lambda: find(session, batch, target), fault):
         with suppress(DestinationError):
@@ -243,7 +235,7 @@ def _removes(stand: Rehearsal, fault: Fault, name: str) -> None:
     """Removals come after all additions of a run, so each is tried in a session of its own."""
     proxy, people = proxy_of(stand), stand.rows(MOST_CALLS + 1)
     with stand.session() as session:
-        stand.deliver(session, stand.target(session), stand.batch(people))
+        stand.deliver_all(session, stand.target(session), people)
     calls, at = MOST_CALLS, -1  # the first is not disturbed, and says how many there are
     for person in people:
         if at >= calls:
@@ -272,7 +264,7 @@ def _finishes(stand: Rehearsal, fault: Fault, name: str) -> None:
     calls, at = MOST_CALLS, -1
     while at < calls:
         with stand.session() as session, suppress(DestinationError):
-            target, batch = stand.target(session), stand.batch(stand.rows(2))
+            target, batch = stand.target(session), stand.batch(stand.some(2))
             stand.deliver(session, target, batch)
             before = proxy.passed
             if at >= 0:
@@ -297,11 +289,11 @@ def is_throttled(stand: Rehearsal) -> None:
     )
     with stand.session() as session:
         target = stand.target(session)
-        stand.deliver(session, target, stand.batch(_two(stand)))
-        quiet = lambda: push(session, stand.batch(_two(stand)), target)  # noqa: E731
+        stand.deliver(session, target, stand.batch(stand.some(2)))
+        quiet = lambda: push(session, stand.batch(stand.some(2)), target)  # noqa: E731
         for _ in each_call(proxy, quiet, throttled(ASKED_TO_WAIT)):
             before = proxy.passed
-            batch = stand.batch(_two(stand))
+            batch = stand.batch(stand.some(2))
             try:
                 delivery = _attempt(stand, "push", "429", partial(push, session, batch, target))
             except ThrottledError as error:
