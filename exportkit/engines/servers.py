@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
+    from urllib.parse import SplitResult
 
     from exportkit.config.source import Source
     from exportkit.errors import Location
@@ -133,7 +134,7 @@ def find_server(source: Source, root: Path) -> Server:
     found = _SCHEME.match(url)
     try:
         parts = urlsplit(url)
-        secret, place = parts.password, _place(parts.hostname, parts.port, parts.path)
+        secret, place = parts.password, _place(parts)
     except ValueError:
         found = None
     if found is None:
@@ -151,8 +152,9 @@ def find_server(source: Source, root: Path) -> Server:
     )
 
 
-def _place(host: str | None, port: int | None, path: str) -> str:
-    where = f"{host or ''}{f':{port}' if port else ''}{path.rstrip('/')}"
+def _place(parts: SplitResult) -> str:
+    """Where the server is, without user, password and options."""
+    where = f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
     return f" {where}" if where else ""
 
 

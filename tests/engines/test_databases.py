@@ -394,6 +394,21 @@ def test_a_server_that_is_not_to_be_had(workspace, postgresql, case):
         assert secret not in str(caught.value)
 
 
+def test_of_several_hosts_one_is_there(workspace, people):
+    there = f"127.0.0.1:{people.server.port}"
+    url = people.url.replace(there, f"127.0.0.1:1,{there}")
+    with workspace.open(**{**place(people), "database": url}) as opened:
+        assert opened.count(["everyone"]) == {"everyone": 3}
+
+
+@pytest.mark.parametrize("url", ["postgresql:/db", "//host/db", "postgresql://[half/db", "db"])
+def test_what_is_no_url(workspace, url):
+    wrong = pytest.raises(SourceError, match="not the URL of a database")
+    with wrong as caught, workspace.open(database=url, table="t"):
+        pass
+    assert caught.value.location.path == "database"
+
+
 def test_a_password_by_reference_may_hold_anything(workspace, people, monkeypatch):
     awkward = "p@ss/w:o?r#d% ü"
     people.run(f"CREATE ROLE odd LOGIN PASSWORD '{awkward}'; GRANT SELECT ON people TO odd")
