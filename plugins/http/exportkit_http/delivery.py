@@ -58,10 +58,14 @@ class Way:
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of a batch: rows by number, None for taken; and what is still to be said."""
+    """What is known of a batch: rows by number, None for taken; and what is still to be said.
+
+    `repeated`: it may have been sent before.
+    """
 
     answers: dict[int, Refusal | None] = field(default_factory=dict)
     failure: DestinationError | None = None
+    repeated: bool = False
 
     @property
     def has_begun(self) -> bool:
@@ -105,7 +109,8 @@ def _singly(
             if number is None:
                 return
             try:
-                progress.answers[number] = _one(way, batch, keys[number], rows[number])
+                answer = _one(way, batch, keys[number], rows[number], repeated=progress.repeated)
+                progress.answers[number] = answer
             except Exception as error:  # noqa: BLE001 - raised again once the others are done
                 failures.append(error)
                 stop.set()
@@ -121,12 +126,14 @@ def _singly(
         raise next((each for each in failures if isinstance(each, LostError)), failures[0])
 
 
-def _one(way: Way, batch: Batch, key: str, row: dict[str, Any]) -> Refusal | None:
+def _one(
+    way: Way, batch: Batch, key: str, row: dict[str, Any], *, repeated: bool
+) -> Refusal | None:
     try:
         call = way.recipe.single(row)
     except UnfitError as unfit:
         return Refusal(unfit.reason, unfit.column)
-    return way.rules.judge(_sent(way, call, batch, key), way.recipe)
+    return way.rules.judge(_sent(way, call, batch, key), way.recipe, repeated=repeated)
 
 
 def _together(
@@ -146,7 +153,7 @@ def _together(
             continue
         call = way.recipe.together([contents[number] for number in part])
         reply = _sent(way, call, batch, " ".join(str(number) for number in part))
-        refusal = way.rules.judge(reply, way.recipe)
+        refusal = way.rules.judge(reply, way.recipe, repeated=progress.repeated)
         results = way.rules.results
         named = None
         if results is not None:
@@ -203,7 +210,7 @@ def push(way: Way, batch: Batch, progress: Progress, *, repeatable: bool) -> Del
             progress.failure = error if repeatable else None
             failure = OutcomeUnknownError(
                 f"a part of a batch was taken, then: {error.message}",
-                hint="run the job again: it sends the rest" if repeatable else error.hint,
+                hint=error.hint or ("run the job again: it sends the rest" if repeatable else None),
             )
     raise failure
 

@@ -63,8 +63,10 @@ class Session:
 
     def find(self, batch: Batch, target: Target) -> Finding:
         """Whether a batch may be sent again as it is: not if the body asks for other fields now."""
-        known = self._way(batch, target).recipe.fields <= set(batch.columns)
-        return Finding("repeat" if known else "not_taken")
+        if not self._way(batch, target).recipe.fields <= set(batch.columns):
+            return Finding("not_taken")
+        self._known.setdefault(batch.id, Progress()).repeated = True
+        return Finding("repeat")
 
     def describe(self, options: Mapping[str, Any]) -> Catalogue:
         """The target is known by its address and by what is sent there; nobody is asked."""

@@ -93,8 +93,8 @@ class Rules:
     refused: frozenset[int]
     results: Results | None
 
-    def judge(self, reply: Reply, recipe: Recipe) -> Refusal | None:
-        """None if the call was taken; else why it was not.
+    def judge(self, reply: Reply, recipe: Recipe, *, repeated: bool = False) -> Refusal | None:
+        """None if the call was taken; else why it was not. `repeated`: it may have been before.
 
         Raises what the host has to act on, and LostError where nobody can say what became of it.
         """
@@ -104,6 +104,12 @@ class Rules:
             if self.when is None or searched(self.when, readable(reply)):
                 return None
         elif reply.status not in self.refused:
+            if repeated and reply.status == 409:  # of two calls with one key, the first goes on
+                raise UnavailableError(
+                    "the service has a conflict with the first of two calls (409)",
+                    hint="run the job again later; if it means that the row is there already, say "
+                    "so: `already: [409]`",
+                )
             self._stop_if_not_the_rows(reply, recipe)
         return Refusal(self._because(reply))
 

@@ -156,6 +156,16 @@ def test_a_job_that_changed_meanwhile_sends_the_batch_in_doubt_as_it_is_now(
     assert {contact.get("town") for contact in space.crm.contacts.values()} == {"Volos"}
 
 
+def test_a_first_call_that_still_goes_on_is_no_refusal(space: Space) -> None:
+    space.destination = WAYS["safe by its key"]
+    space.crm.fail(None, Fault("lost"), Fault(status=409), Fault(status=409))
+    assert space.counts()["added"] == 3
+    assert space.crm.twice() == {}
+    space.people(person("dan"), person("eve"))
+    space.crm.fail(Fault(status=409))
+    assert space.counts()["refused"] == 1, "without a call in doubt it is one"
+
+
 def test_a_job_whose_rows_are_all_refused_stops(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
