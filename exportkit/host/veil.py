@@ -97,6 +97,8 @@ class _Words(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
+        if self._stream.closed:  # this one is let go of later than what it writes to
+            return
         if self._begun:  # a question waits for its answer on the same line
             self._stream.write(redact(self._begun))
             self._begun = ""

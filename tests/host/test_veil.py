@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import TYPE_CHECKING
 
@@ -127,3 +128,14 @@ def test_what_is_printed_is_veiled_line_by_line(capfd: pytest.CaptureFixture[str
         "bytes of [value]",
         "a question to [value]? yes",
     ]
+
+
+def test_words_that_outlive_their_stream_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with quiet():
+        words = sys.stderr
+        words.write("half a line")
+    stream.close()
+    words.flush()
+    words.buffer.flush()

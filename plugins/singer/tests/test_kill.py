@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from postgresql import Database
 
-ROWS = 1_500
+ROWS = 600
 
 
 def people(stage: Stage, spent: int) -> None:
@@ -46,7 +46,7 @@ def test_killed_again_and_again(
 ) -> None:
     need("target-postgres")
     at_postgresql(stage, postgresql)
-    stage.destination["batch_rows"] = 500
+    stage.destination["batch_rows"] = 300
     people(stage, 0)
     assert stage.run().counts["added"] == ROWS
     people(stage, 1)  # everybody changes, so that half a batch would show
@@ -60,7 +60,7 @@ def test_killed_again_and_again(
         first = ended(process, 120)
         if victim == "target" and first.code:
             assert "was killed by SIGKILL" in first.complaint
-            assert first.run["counts"]["updated"] % 500 == 0
+            assert first.run["counts"]["updated"] % 300 == 0
         kills += bool(first.code)
     assert kills
     last = stage.run()
