@@ -55,8 +55,13 @@ def open_session(source: Source) -> Iterator[Any]:
             _settle(session)
         yield session
     finally:
-        session.client.set_retry_policies([_patience(1)])  # one that is gone is not waited for
+        be_quick(session)
         session.stop()
+
+
+def be_quick(session: Any) -> None:
+    """From now on do not wait for a server that is gone."""
+    session.client.set_retry_policies([_patience(1)])
 
 
 def _connected(source: Source) -> Any:
@@ -103,9 +108,10 @@ def _not_a_doctest() -> Iterator[None]:
 
 
 def _settle(session: Any) -> None:
-    session.client.set_retry_policies([_patience(_TRIES)])
+    session.client.set_retry_policies([_patience(1)])  # an address that is wrong stays so
     for name, value in _SETTINGS.items():
         session.conf.set(name, value)
+    session.client.set_retry_policies([_patience(_TRIES)])
     with suppress(Exception):  # servers before 4.1 do not know it
         limit = session.conf.get(_SIZE_LIMIT)
         if limit.endswith("b"):  # Spark 4.1 adds a unit, which the client of 4.2 cannot read

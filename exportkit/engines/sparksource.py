@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from exportkit.config.names import nearest_hint
 from exportkit.engines import sparksql
 from exportkit.engines.predicates import ExpressionError
-from exportkit.engines.spark import SparkEngine, as_frame, open_session
+from exportkit.engines.spark import SparkEngine, as_frame, be_quick, open_session
 from exportkit.engines.sparkfailures import explained, not_there
 from exportkit.engines.unopened import misplaced_keys
 from exportkit.errors import Complaint, Location, SourceError
@@ -41,8 +41,10 @@ def open_spark(source: Source) -> Iterator[OpenSparkSource]:
             if not opened.names:  # a table that is not there shows here; Sail sees no columns
                 raise not_there(source)
         try:
-            yield opened
+            with explained(source):  # a frame may ask the cluster wherever it is looked at
+                yield opened
         finally:
+            be_quick(session)
             opened.engine.clear()
 
 

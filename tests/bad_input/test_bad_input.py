@@ -26,6 +26,8 @@ ODD = {
     "database-that-is-not-there.yaml": [0, 2],  # nobody asks it before there is a run
     "database-of-no-known-kind.yaml": [0, 2],
     "header-only.csv": [0, 3],
+    "spark-that-is-no-address.yaml": [0, 2],
+    "spark-that-is-not-there.yaml": [0, 2],
     "no-connection.yaml": [0, 2],
     "number-for-a-name.yaml": [0, 2],
     "yaml-1.1-surprises.yaml": [0, 0],

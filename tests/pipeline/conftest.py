@@ -98,10 +98,12 @@ class Shop:
         workspace = open_workspace(self.root)
         return prepare(workspace, self.host, workspace.job(self.job["name"]))
 
-    def run(self, *, allow: Sequence[str] = (), **orders: Any) -> Run:
+    def run(
+        self, *, allow: Sequence[str] = (), watch: Onlooker | None = None, **orders: Any
+    ) -> Run:
         """Run the job; checks what holds for every run, however it ended."""
         prepared = self._open()
-        self.watch = Onlooker()
+        self.watch = watch or Onlooker()
         allowed = Allowed(**dict.fromkeys(allow, True))
         with self.house() as house:
             run = run_job(prepared, house, Orders(allowed=allowed, **orders), self.watch)

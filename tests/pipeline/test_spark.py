@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from sparkservers import start_sail
 
 from exportkit.state.snapshots import read_snapshot
 
-from .conftest import Shop
+from .conftest import Onlooker, Shop
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -277,3 +278,34 @@ def test_any_profiles_come_to_the_same(
         assert set(both.kept()) == set(both.here.members)
 
     compared()
+
+
+def test_a_server_that_dies_in_the_middle_loses_nothing(shop: Shop, tmp_path: Path) -> None:
+    server = start_sail()
+    both = Both.at(tmp_path, shop.host, server, keeps=True)
+    both.list()
+    both.set(map=EMAIL, key="email", mode="mirror")
+    both.people(PEOPLE)
+    both.run()
+    both.people([*PEOPLE[1:], {"id": 5, "email": "eve@example.com", "name": "Eve"}])
+    both.here.run()
+
+    class Killer(Onlooker):
+        def sending(self, rows: int) -> None:
+            server.kill()  # the plan is made; what is delivered cannot be kept any more
+
+    failed = both.there.run(watch=Killer())
+    assert failed.error
+    assert "no answer from the Spark endpoint" in failed.error.message
+    assert "example.com" not in f"{failed.error.message} {failed.error.hint}"
+    again = start_sail()
+    try:
+        both.there.source["spark"] = again.url
+        calls = len(both.there.calls("push"))
+        done = both.there.run()
+        assert done.error is None
+        assert len(both.there.calls("push")) == calls, "nothing is sent twice"
+        assert both.there.members == both.here.members
+        assert set(both.kept()) == set(both.here.members)
+    finally:
+        again.kill()
