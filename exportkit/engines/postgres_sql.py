@@ -9,6 +9,7 @@
 | `round` of floats | half away from zero |
 | `try_cast` | asks first whether the text can be read; null where it cannot |
 | `concat`, `||` | booleans are true and false, not t and f |
+| `regexp_matches` | patterns that both read alike; others are refused |
 | `date_trunc` of dates | a timestamp without a zone |
 | columns of type char(n), citext, name | are text |
 """
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from exportkit.engines.dialects import Dialect, as_text
 from exportkit.engines.outcomes import kind_of
+from exportkit.engines.patterns import for_postgresql
 from exportkit.engines.predicates import ExpressionError, words
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 TITLE = "PostgreSQL"
 _FUNCTIONS = words("""
     IntDiv Mod TryCast Concat ConcatWs StrPosition Greatest Least DateTrunc TimestampTrunc Date
-    Week DayOfWeek DayOfMonth DayOfYear DayOfWeekIso WeekOfYear
+    RegexpLike Week DayOfWeek DayOfMonth DayOfYear DayOfWeekIso WeekOfYear
 """)
 _PARTS = words("WEEK DOW ISODOW DOY ISOYEAR DAYOFWEEK DAYOFYEAR")
 _PART_OF = {
@@ -198,6 +200,8 @@ def _other(node: exp.Expr, kinds: Mapping[str, str]) -> exp.Expr | None:
     if isinstance(node, exp.Contains):
         text, piece = (_sql_of(each) for each in (node.this, node.expression))
         return exp.paren(_sql(f"POSITION({piece} IN {text}) > 0"))
+    if isinstance(node, exp.RegexpLike):
+        return _matched(node)
     if isinstance(node, exp.DateTrunc | exp.TimestampTrunc):
         return _truncated(node, kinds)
     return None
@@ -254,6 +258,20 @@ def _truncated(node: exp.Expr, kinds: Mapping[str, str]) -> exp.Expr:
     if kind_of(node.this, kinds) != "timestamptz":
         value = f"CAST({value} AS TIMESTAMP)"
     return _sql(f"DATE_TRUNC({_literal(node.text('unit').lower())}, {value})")
+
+
+def _matched(node: exp.Expr) -> exp.Expr:
+    from sqlglot import exp
+
+    pattern = node.expression
+    plain = isinstance(pattern, exp.Literal) and pattern.is_string and not node.args.get("flag")
+    said = for_postgresql(pattern.name) if plain else None
+    if said is None:
+        raise ExpressionError(
+            f"{TITLE} would read this regular expression in another way",
+            hint="take letters, sets in [ ], ( ), |, ., *, +, ?, {n,m}, ^, $, \\d, \\w and \\s",
+        )
+    return exp.paren(_sql(f"{_sql_of(node.this)} ~ {_literal(said)}"))
 
 
 def _part(node: exp.Expr) -> exp.Expr:

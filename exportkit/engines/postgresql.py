@@ -41,6 +41,7 @@ _SETTINGS = {
     "extra_float_digits": "1",
     "bytea_output": "hex",
     "xmloption": "content",
+    "standard_conforming_strings": "on",
 }
 _PATIENCE = {
     "connect_timeout": "30",

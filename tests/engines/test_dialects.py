@@ -109,6 +109,15 @@ score = 0.1
 score < 0
 greatest(visits, 5) = 5
 least(name, 'b') = 'b'
+regexp_matches(name, '^[A-Z]')
+regexp_matches(name, 'b.c')
+regexp_matches(name, '[^a-zé]')
+not regexp_matches(name, '^\\w+$')
+regexp_matches(odd, '^\\d{4}-\\d\\d-(?:29|30)$')
+regexp_matches(odd, '^\\s')
+regexp_matches(name, '(a|b)\\S*[\\d_]|O''B')
+regexp_matches(name, '[\\w]%[\\]c]')
+regexp_matches(odd, '^[+-]?\\d+\\.?\\d*?$')
 coalesce(visits, 0) = 0
 ifnull(name, 'nobody') = 'nobody'
 nullif(name, '') is null
@@ -248,7 +257,12 @@ def test_each_segment_tells_people_apart(both):
 
 
 REFUSED = {
-    "regexp_matches(name, 'x')": "regexp_matches() is not translated for PostgreSQL",
+    "regexp_matches(name, '\\bx')": "would read this regular expression in another way",
+    "regexp_matches(name, '(?i)x')": "would read this regular expression in another way",
+    "regexp_matches(name, '[[:alpha:]]')": "would read this regular expression in another way",
+    "regexp_matches(name, 'x{300}')": "would read this regular expression in another way",
+    "regexp_matches(name, odd)": "would read this regular expression in another way",
+    "regexp_replace(name, 'x', '') = ''": "regexp_replace() is not translated for PostgreSQL",
     "strftime(born, '%Y') = '2024'": "is not translated for PostgreSQL",
     "date_diff('day', born, seen) > 3": "is not translated for PostgreSQL",
     "extract(epoch from seen) > 0": "extract(epoch from …) is not translated",
