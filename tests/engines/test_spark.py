@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from sparkservers import start_sail
 
+from exportkit.config.documents import read_document
+from exportkit.config.schemas import check
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sparkservers import SparkServer
 
     from .conftest import Workspace
@@ -182,3 +184,13 @@ def test_csv_is_not_for_spark(workspace: Workspace, sail: SparkServer) -> None:
         workspace.open(spark=sail.url, file="people.csv"),
     ):
         pass
+
+
+def test_the_examples_of_the_page_hold(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spark.md").read_text(encoding="utf-8")
+    source, cluster = re.findall(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "customers.yaml"
+    path.write_text(source, encoding="utf-8")
+    assert check(read_document(path, "sources/customers.yaml"), "source") == []
+    kinds = [part["kind"] for part in yaml.safe_load_all(cluster)]
+    assert kinds == ["Deployment", "Service", "CronJob"]
