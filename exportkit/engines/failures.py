@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from exportkit.engines.files import SourceFile
+    from exportkit.engines.files.file import SourceFile
 
 LONGEST_LINE = 8 * 1024 * 1024
 _CSV_LINE = re.compile(r"Invalid Input Error: CSV Error on Line: (\d+)\n")

@@ -22,12 +22,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from exportkit.config.references import resolve
-from exportkit.engines import failures, jail, stores
-from exportkit.engines.arrivals import Wanted, arrival_of
-from exportkit.engines.databases import open_database
+from exportkit.engines import failures, jail
+from exportkit.engines.databases.servers import is_server
+from exportkit.engines.databases.source import open_database
 from exportkit.engines.duckdb import DuckEngine
 from exportkit.engines.queries import Query
-from exportkit.engines.servers import is_server
+from exportkit.engines.stores import store as stores
+from exportkit.engines.stores.arrivals import Wanted, arrival_of
 from exportkit.errors import ExportkitError
 
 if TYPE_CHECKING:
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
     import narwhals as nw
 
     from exportkit.config.source import Source
-    from exportkit.engines.arrivals import Arrival
-    from exportkit.engines.databases import OpenDatabase
-    from exportkit.engines.files import SourceFile
+    from exportkit.engines.databases.source import OpenDatabase
+    from exportkit.engines.files.file import SourceFile
     from exportkit.engines.readers import Table
-    from exportkit.engines.sparksource import OpenSparkSource
+    from exportkit.engines.spark.source import OpenSparkSource
+    from exportkit.engines.stores.arrivals import Arrival
     from exportkit.errors import Complaint, Location
 
 
@@ -63,7 +64,7 @@ def open_source(
         return
     source = _resolved(source, root)
     if source.spark:
-        from exportkit.engines.sparksource import open_spark
+        from exportkit.engines.spark.source import open_spark
 
         with open_spark(source) as there:
             yield there

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from exportkit.engines.located import modified_at
+from exportkit.engines.files.located import modified_at
 from exportkit.errors import ExportkitError
 from exportkit.operations.schedules import is_skip, next_time
 from exportkit.pipeline.prepare import prepare

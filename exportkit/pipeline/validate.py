@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exportkit.access.roles import require_job, standing_in, unknown_people
-from exportkit.engines.servers import FILES, is_file, scheme_resolved
+from exportkit.engines.databases.servers import FILES, is_file, scheme_resolved
+from exportkit.engines.databases.unopened import complaints_unopened, misplaced_keys, untranslatable
 from exportkit.engines.sources import open_source
-from exportkit.engines.unfetched import complaints_unfetched, is_elsewhere, unreadable
-from exportkit.engines.unopened import complaints_unopened, misplaced_keys, untranslatable
+from exportkit.engines.stores.unfetched import complaints_unfetched, is_elsewhere, unreadable
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
 from exportkit.pipeline.prepare import check_connection, prepare

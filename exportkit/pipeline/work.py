@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from exportkit.engines.databases import OpenDatabase
+    from exportkit.engines.databases.source import OpenDatabase
     from exportkit.engines.desk import Desk
     from exportkit.engines.frames import Engine
     from exportkit.engines.sources import OpenSource
-    from exportkit.engines.sparksource import OpenSparkSource
+    from exportkit.engines.spark.source import OpenSparkSource
     from exportkit.pipeline.handover import Mapping, Plan
     from exportkit.pipeline.prepare import Prepared
     from exportkit.records import Target

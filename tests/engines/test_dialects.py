@@ -13,8 +13,8 @@ import duckdb
 import pytest
 from conftest import Workspace
 
-from exportkit.engines import postgres_sql
-from exportkit.engines.dialects import Dialect
+from exportkit.engines.databases import postgres_sql
+from exportkit.engines.databases.dialects import Dialect
 from exportkit.engines.predicates import ExpressionError
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ def test_a_delta_table_is_what_its_log_says(workspace):
 
 
 def test_only_the_columns_that_are_needed(workspace, monkeypatch, read_rows):
-    from exportkit.engines.delta import DeltaLake
+    from exportkit.engines.lakes.delta import DeltaLake
 
     asked, original = [], DeltaLake.read
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from exportkit.engines import transforms
-from exportkit.engines.spark import open_session
+from exportkit.engines.spark.engine import open_session
 
 if TYPE_CHECKING:
     from sparkservers import SparkServer

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from file_servers import KEYS, Page, Web, s3_server
 
-from exportkit.engines import buckets, landing, remote
+from exportkit.engines.stores import buckets, landing, remote
 from exportkit.errors import JournalError, SourceError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def bucket(environment, request) -> Any:
 @pytest.fixture
 def read(monkeypatch) -> list[tuple[str, int, int]]:
     """What was asked of the store: path, start, stop."""
-    from exportkit.engines.buckets import Bucket
+    from exportkit.engines.stores.buckets import Bucket
 
     asked, original = [], Bucket.read
 
@@ -179,7 +179,7 @@ def test_of_parquet_only_the_columns_that_are_needed(
     workspace, bucket, read, monkeypatch, tmp_path, read_rows
 ):
     monkeypatch.setattr(remote, "BEGINNING", 1)
-    monkeypatch.setattr("exportkit.engines.chunks._GAP", 1)
+    monkeypatch.setattr("exportkit.engines.stores.chunks._GAP", 1)
     wide = [os.urandom(50).hex() for _ in range(30_000)]
     data = parquet(tmp_path / "p.parquet", 30_000, wide=wide, age=range(30_000))
     bucket.put("p.parquet", data)

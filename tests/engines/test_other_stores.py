@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from file_servers import free_port, wait_for
 
-from exportkit.engines import remote
+from exportkit.engines.stores import remote
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:

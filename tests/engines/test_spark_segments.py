@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exportkit.engines.predicates import ExpressionError
-from exportkit.engines.sparksql import neutral_pattern, on_spark
+from exportkit.engines.spark.sql import neutral_pattern, on_spark
 
 if TYPE_CHECKING:
     from pathlib import Path

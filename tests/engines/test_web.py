@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from file_servers import Page, Web
 
-from exportkit.engines import landing, remote
+from exportkit.engines.stores import landing, remote
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ PEOPLE = "id,email\n" + "".join(f"{n},p{n}@example.com\n" for n in range(2000))
 
 @pytest.fixture
 def web(monkeypatch) -> Iterator[Web]:
-    monkeypatch.setattr("exportkit.engines.web._PATIENCE", 0.001)
+    monkeypatch.setattr("exportkit.engines.stores.web._PATIENCE", 0.001)
     with Web() as web:
         yield web
 

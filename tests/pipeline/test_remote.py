@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from file_servers import Page, Web
 
-from exportkit.engines import remote
+from exportkit.engines.stores import remote
 from exportkit.records import Counts
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ ROWS = "".join(f"{n},p{n}@example.com,Person {n},Delft\n" for n in range(500))
 @pytest.fixture
 def web(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     monkeypatch.setattr(remote, "BEGINNING", 2_000)
-    monkeypatch.setattr("exportkit.engines.web._PATIENCE", 0.001)
+    monkeypatch.setattr("exportkit.engines.stores.web._PATIENCE", 0.001)
     with Web() as web:
         web.pages["/people.csv"] = Page((HEADER + ROWS).encode())
         shop.source["file"] = f"{web.url}/people.csv"

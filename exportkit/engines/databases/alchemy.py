@@ -1,0 +1,287 @@
+"""A session over SQLAlchemy: any database that has a dialect for it, read by a server-side cursor.
+
+Every column travels as the text that the database makes of it. Rows come in parts of some
+thousand, and pyarrow makes columns of a part at once.
+"""
+
+# ruff: noqa: S608 - names are quoted by the dialect, expressions checked by `predicates`
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from exportkit.config.phrases import short
+from exportkit.engines.databases import postgres_sql
+from exportkit.engines.databases.alchemy_failures import explain
+from exportkit.engines.databases.servers import ServerError, family, needing
+from exportkit.engines.databases.translations import dialect_of
+from exportkit.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+    from sqlalchemy import Connection, CursorResult, Engine
+
+    from exportkit.engines.databases.dialects import Dialect
+    from exportkit.engines.databases.servers import Server
+    from exportkit.errors import Location
+
+_PART = 10_000
+_LONGEST_NAME = 128
+# Where a URL names no driver: the one that the extra installs. Package, extra.
+_DRIVERS = {
+    "mysql": ("mysql+pymysql", "pymysql", "mysql"),
+    "mariadb": ("mariadb+pymysql", "pymysql", "mysql"),
+    "mssql": ("mssql+pyodbc", "pyodbc", ""),
+    "oracle": ("oracle+oracledb", "oracledb", ""),
+    "snowflake": ("snowflake", "snowflake-sqlalchemy", "snowflake"),
+    "bigquery": ("bigquery", "sqlalchemy-bigquery", "bigquery"),
+}
+# One snapshot, nothing written, times in UTC; as far as each kind of database has these.
+_BEGINNINGS = {
+    "mysql": (
+        "SET NAMES utf8mb4",
+        "SET time_zone = '+00:00'",
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
+    "oracle": ("ALTER SESSION SET TIME_ZONE = 'UTC'", "SET TRANSACTION READ ONLY"),
+    "mssql": ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT",),
+    "sqlite": ("PRAGMA query_only = ON", "BEGIN"),
+    "postgresql": (
+        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        "SET TIME ZONE 'UTC'",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of an answer. `written` is SQL for its text."""
+
+    name: str
+    type: str
+    kind: str
+    written: str
+
+    def as_text(self) -> str:
+        """SQL for the column as it travels: always text."""
+        return self.written
+
+    def as_value(self) -> tuple[str, str | None]:
+        """The same, and what the engine makes of it to compare."""
+        kinds = {"integer": "BIGINT", "numeric": "DOUBLE", "float": "DOUBLE"}
+        kinds |= {"boolean": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"}
+        return self.written, kinds.get(self.kind)
+
+
+class AlchemySession:
+    """One transaction, read-only where the database has such. It commits nothing."""
+
+    def __init__(self, server: Server, at: Location) -> None:
+        self._server, self._at = server, at
+        self.dialect: Dialect = dialect_of(server.scheme)
+        self._connection: Connection | None = None
+        self._engine = _engine(server, at)
+        with self._explained():
+            self._connection = self._engine.connect().execution_options(no_parameters=True)
+        try:
+            for statement in _BEGINNINGS.get(family(server.scheme), ()):
+                self._run(statement).close()
+            if family(server.scheme) == "postgresql":
+                (version,) = self.row("SELECT current_setting('server_version_num')")
+                self.dialect = postgres_sql.dialect(int(version), "default")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the connection, without reading what is still to come."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.invalidate()
+            with suppress(Exception):
+                connection.close()
+        with suppress(Exception):
+            self._engine.dispose()
+
+    def relation(self, table: str | None, query: str | None, at: Location) -> str:
+        """The FROM item for a table, with its schema, or a query."""
+        if table is None:
+            return f"(\n{query}\n) {self._alias('exportkit_rows')}"
+        parts = [part.strip().strip('"`[]') for part in table.split(".")]
+        for part in parts:
+            if not part or len(part) > _LONGEST_NAME:
+                raise SourceError(f"{short(table)!r} is no name of a table", location=at)
+        return ".".join(map(self.dialect.quoted, parts))
+
+    def describe(self, sql: str) -> Sequence[Field]:
+        """The columns of a query, by the driver's description of an answer without rows."""
+        answer = f"SELECT * FROM (\n{sql}\n) {self._alias('exportkit_it')} WHERE 1 = 0"
+        with self._explained():
+            result = self._run(answer)
+            fields = [self._field(result, n, column) for n, column in enumerate(_columns(result))]
+            result.close()
+        return fields
+
+    def schema(self, sql: str) -> pa.Schema:
+        """All text."""
+        import pyarrow as pa
+
+        return pa.schema([pa.field(field.name, pa.string()) for field in self.describe(sql)])
+
+    def row(self, sql: str) -> Sequence[Any]:
+        """The only row of an answer."""
+        with self._explained():
+            return tuple(self._run(sql).one())
+
+    def is_empty(self, relation: str) -> bool:
+        """Whether a FROM item has no row."""
+        from sqlglot import exp
+
+        one = exp.select("1 AS it").from_("exportkit_it").limit(1).sql(self.dialect.name or None)
+        with self._explained():
+            return not self._run(one.replace("exportkit_it", relation)).all()
+
+    def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a query, a part at a time."""
+        import pyarrow as pa
+
+        names = [field.name for field in self.describe(sql)]
+        with self._explained():
+            result = self._run(sql, stream_results=True, max_row_buffer=_PART)
+            cursor = result.cursor
+            try:
+                for rows in result.partitions(_PART):
+                    columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
+                    yield pa.RecordBatch.from_arrays(columns, names)
+            except BaseException:
+                _abandon(cursor)
+                self.close()
+                raise
+
+    def cancel(self) -> None:
+        """There is no such thing that all drivers have."""
+
+    def tables(self) -> Sequence[str]:
+        """The tables and views of the default schema."""
+        import sqlalchemy
+
+        if self._connection is None:
+            return []
+        with suppress(sqlalchemy.exc.SQLAlchemyError):
+            look = sqlalchemy.inspect(self._engine)
+            return sorted([*look.get_table_names(), *look.get_view_names()])
+        return []
+
+    def fingerprint(self, table: str | None) -> str:  # noqa: ARG002 - none says what changed
+        """Another one each time."""
+        return uuid4().hex
+
+    def _run(self, sql: str, **options: Any) -> CursorResult[Any]:
+        if self._connection is None:
+            raise ServerError(
+                "the rows were read and the transaction is over", "other", location=self._at
+            )
+        return self._connection.execution_options(**options).exec_driver_sql(sql)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import sqlalchemy
+
+        try:
+            yield
+        except sqlalchemy.exc.SQLAlchemyError as error:
+            raise explain(error, self._server, self._at) from None
+
+    def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:
+        name, code = str(column[0]), column[1]
+        kind, shown = _kind(self._engine, result, place, code)
+        return Field(name, shown, kind, self._text_of(name, kind))
+
+    def _text_of(self, name: str, kind: str) -> str:
+        from sqlglot import exp
+
+        column = self.dialect.quoted(name)
+        if kind == "text":
+            return column
+        cast = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), "text")
+        return str(cast.sql(self.dialect.name or None, identify=True))
+
+    def _alias(self, name: str) -> str:
+        word = "" if family(self._server.scheme) == "oracle" else "AS "
+        return word + name
+
+
+def _engine(server: Server, at: Location) -> Engine:
+    import sqlalchemy
+
+    scheme = server.scheme
+    driver, package, extra = _DRIVERS.get(
+        scheme, (scheme, f"a SQLAlchemy dialect for {scheme}", "")
+    )
+    try:
+        url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
+        with needing(server, package, extra):
+            return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise SourceError(
+            f"{scheme}:// needs {package}, which is not installed",
+            hint=f"pip install 'exportkit[{extra}]'" if extra else "install it beside exportkit",
+            location=at,
+        ) from None
+    except (sqlalchemy.exc.ArgumentError, ValueError, TypeError):
+        raise SourceError("this is not the URL of a database", location=at) from None
+
+
+def _abandon(cursor: Any) -> None:
+    """Let go of rows that are still to come: pymysql would read them all before it closes."""
+    unread: Any = getattr(cursor, "_result", None)
+    if hasattr(unread, "unbuffered_active"):
+        unread.unbuffered_active = False
+        cursor.connection = None
+
+
+def _columns(result: CursorResult[Any]) -> Sequence[Sequence[Any]]:
+    return list(getattr(result.cursor, "description", None) or ())
+
+
+def _kind(engine: Engine, result: CursorResult[Any], place: int, code: Any) -> tuple[str, str]:
+    """The kind of a column and a name for its type, by the driver's code for it."""
+    if engine.dialect.name in ("mysql", "mariadb"):
+        return _mysql_kind(result, place, code)
+    driver = engine.dialect.dbapi
+    named = {"STRING": "text", "BINARY": "bytes", "NUMBER": "numeric", "DATETIME": "timestamp"}
+    for name, kind in named.items():
+        known = getattr(driver, name, None)
+        with suppress(Exception):
+            if code is not None and known is not None and known == code:
+                return kind, name.lower()
+    return "other", "unknown"
+
+
+_MYSQL = {
+    **dict.fromkeys((1,), "boolean"),
+    **dict.fromkeys((2, 3, 8, 9, 13), "integer"),
+    **dict.fromkeys((4, 5), "float"),
+    **dict.fromkeys((0, 246), "numeric"),
+    **dict.fromkeys((10, 14), "date"),
+    **dict.fromkeys((7, 12), "timestamp"),
+    11: "time",
+    **dict.fromkeys((15, 247, 248, 249, 250, 251, 252, 253, 254), "text"),
+}
+_BYTES, _GEOMETRY, _BIT = 63, 255, 16
+
+
+def _mysql_kind(result: CursorResult[Any], place: int, code: int) -> tuple[str, str]:
+    """The driver's code does not tell BLOB from TEXT; the character set beside it does."""
+    kind = _MYSQL.get(code, "bytes" if code in (_GEOMETRY, _BIT) else "other")
+    facts = getattr(getattr(result.cursor, "_result", None), "fields", None)
+    if kind == "text" and facts and facts[place].charsetnr == _BYTES:
+        kind = "bytes"
+    return kind, kind

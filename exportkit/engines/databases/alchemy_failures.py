@@ -1,0 +1,79 @@
+"""What a database says through SQLAlchemy when it fails, said again without a value of a row.
+
+The errors of MySQL and MariaDB have numbers. Of others only the class of the error is known, and
+their words are never shown: they may quote a row.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from exportkit.config.phrases import short
+from exportkit.engines.databases.servers import ServerError, family
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from exportkit.engines.databases.servers import Server
+    from exportkit.errors import Location
+
+_AGAIN = "nothing of what was read was lost or sent twice: run again when the database is back"
+_DENIED = ("denied", "{where} does not accept the user or the password", "the URL names the user")
+_GONE = ("gone", "{where} went away while it was read", _AGAIN)
+_LATE = ("timeout", "{where} ended the query: it took too long", "raise the limit for this user")
+_VALUE = ("value", "{where}: a value cannot be read as an expression asks", "say it in `query:`")
+_NAME = ("name", "{where}: {words}", None)
+# By MySQL's number: reason, message, hint. Only words about names and SQL are shown.
+_MYSQL = {
+    1044: ("denied", "{where} does not let this user in", "ask for the right to SELECT there"),
+    1045: _DENIED,
+    1698: _DENIED,
+    1049: ("name", "{where}: there is no such database", "the URL ends with its name"),
+    2003: ("gone", "{where} cannot be reached", "try the same with its own client"),
+    2005: ("gone", "{where} cannot be reached: the name of the host is not known", None),
+    1142: ("denied", "{where}: this user may not read that", "ask for the right to SELECT there"),
+    1143: ("denied", "{where}: this user may not read that", "ask for the right to SELECT there"),
+    1146: _NAME,
+    1054: _NAME,
+    1060: ("name", "{where}: the query names a column twice", "give each a name of its own"),
+    1064: ("statement", "{where} cannot read the SQL", "try it with its own client"),
+    1792: ("statement", "{where}: the query writes, and the transaction is read-only", None),
+    1267: ("types", "{where}: texts of different collations meet", None),
+    1292: _VALUE,
+    1365: _VALUE,
+    1690: _VALUE,
+    1969: _LATE,
+    3024: _LATE,
+    1317: _LATE,
+    2006: _GONE,
+    2013: _GONE,
+    1053: _GONE,
+    1927: _GONE,
+}
+_BY_CLASS = {
+    "OperationalError": ("gone", "{where} cannot be reached or read", _AGAIN),
+    "InterfaceError": ("gone", "{where} cannot be reached or read", _AGAIN),
+    "ProgrammingError": ("types", "{where} does not answer what is declared here", None),
+    "DataError": _VALUE,
+}
+
+
+def explain(error: SQLAlchemyError, server: Server, at: Location) -> ServerError:
+    """The error of a driver as ours."""
+    cause = getattr(error, "orig", None)
+    arguments: tuple[object, ...] = getattr(cause, "args", ())
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else None
+    known = _MYSQL.get(number or 0) if family(server.scheme) == "mysql" else None
+    reason, message, hint = known or _BY_CLASS.get(
+        type(error).__name__, ("other", "{where} cannot be read", "its log says more")
+    )
+    words = short(_unquoted(str(arguments[1]))) if "{words}" in message else ""
+    said = message.format(where=server.shown_as, words=words)
+    if known is None and number is not None:
+        said += f" (error {number})"
+    return ServerError(said, reason, hint=hint, location=at)
+
+
+def _unquoted(words: str) -> str:
+    return re.sub(r"\s+", " ", words)

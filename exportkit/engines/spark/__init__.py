@@ -1,0 +1,1 @@
+"""Spark Connect: where the plan itself runs elsewhere."""
