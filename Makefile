@@ -20,7 +20,8 @@ demo: $(INSTALLED) ## run the sample workspace, in a copy at ./demo
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" configs/demo.sh
 
 test: lint ## check the code, then run every test
-	.venv/bin/python -m pytest -n auto --maxprocesses 8
+	@# Processes that tests start keep bytecode, or each would compile everything anew.
+	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n auto --maxprocesses 8
 
 lint: $(INSTALLED_DEV) ## ruff and mypy
 	.venv/bin/ruff check
