@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -64,7 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_run_ends_well(space: Space, way: str, fault: str) -> None:
-    space.destination = WAYS[way]
+    space.destination = deepcopy(WAYS[way])
     space.crm.fail(None, FAULTS[fault])
     run = space.run()
     error = run["error"]
@@ -98,7 +99,7 @@ def test_what_a_service_without_keys_may_get_twice_is_one_call(
 def test_a_service_that_is_down_for_long_gets_the_rest_later_and_nothing_twice(
     space: Space,
 ) -> None:
-    space.destination = WAYS["safe by its key"]
+    space.destination = deepcopy(WAYS["safe by its key"])
     space.people(*(person(f"p{n}") for n in range(6)))
     space.crm.fail(None, None, *[Fault(status=503)] * 200)
     run = space.run()
@@ -124,7 +125,7 @@ def test_a_run_that_is_killed_is_taken_up_again(
     space = make_space(slow=0.03)
     everybody = sorted(f"p{n:02}" for n in range(24))
     space.people(*(person(name) for name in everybody))
-    space.destination = WAYS[way]
+    space.destination = deepcopy(WAYS[way])
     process = space.start()
     until = time.monotonic() + 30
     while len(space.crm.requests) < calls and process.poll() is None and time.monotonic() < until:
@@ -146,7 +147,7 @@ def test_a_run_that_is_killed_is_taken_up_again(
 def test_a_job_that_changed_meanwhile_sends_the_batch_in_doubt_as_it_is_now(
     space: Space, body: dict[str, Any]
 ) -> None:
-    space.destination = WAYS["safe by its key"]
+    space.destination = deepcopy(WAYS["safe by its key"])
     space.crm.fail(None, *[Fault(status=503)] * 200)
     space.run()
     space.crm.faults.clear()
@@ -157,7 +158,7 @@ def test_a_job_that_changed_meanwhile_sends_the_batch_in_doubt_as_it_is_now(
 
 
 def test_a_first_call_that_still_goes_on_is_no_refusal(space: Space) -> None:
-    space.destination = WAYS["safe by its key"]
+    space.destination = deepcopy(WAYS["safe by its key"])
     space.crm.fail(None, Fault("lost"), Fault(status=409), Fault(status=409))
     assert space.counts()["added"] == 3
     assert space.crm.twice() == {}
