@@ -114,7 +114,7 @@ def generate(rows: int, folder: Path, seed: int = 20) -> tuple[Path, Path]:
     csv, parquet = folder / "profiles.csv", folder / "profiles.parquet"
     if csv.exists() and parquet.exists():
         return csv, parquet
-    with duckdb.connect() as engine:
+    with duckdb.connect(config={"temp_directory": str(folder / "spill")}) as engine:
         engine.execute(dice(seed))
         engine.execute(scripts())
         engine.execute(f"CREATE TABLE profiles AS {profiles(rows)}")
@@ -125,13 +125,27 @@ def generate(rows: int, folder: Path, seed: int = 20) -> tuple[Path, Path]:
     return csv, parquet
 
 
+def generate_parquet(rows: int, folder: Path, seed: int = 20) -> Path:
+    """Writes `profiles.parquet` alone into `folder`, row by row: for more than memory holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "profiles.parquet"
+    with duckdb.connect(config={"temp_directory": str(folder / "spill")}) as engine:
+        engine.execute(dice(seed))
+        engine.execute(scripts())
+        engine.execute(f"COPY ({profiles(rows)}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the benchmarks' profiles.")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--into", type=Path, help="another folder than data/ROWS")
+    parser.add_argument("--parquet", action="store_true", help="that file alone")
     asked = parser.parse_args()
-    for path in generate(asked.rows, asked.into or DATA / str(asked.rows), asked.seed):
+    folder = asked.into or DATA / str(asked.rows)
+    files = generate if not asked.parquet else lambda *how: (generate_parquet(*how),)
+    for path in files(asked.rows, folder, asked.seed):
         size = path.stat().st_size
         print(f"{path.name}: {size / 1e6:.0f} MB, {size / asked.rows:.0f} bytes a row")
 
