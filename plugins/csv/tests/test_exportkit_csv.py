@@ -178,7 +178,7 @@ def test_a_null_alone_is_still_a_row(job: Job, quoting: str) -> None:
     job.run([("a",), (None,), ("b",)], columns=(Column("email"),), quoting=quoting)
     assert read(job.file.read_text()) == [["email"], ["a"], [""], ["b"]]
     sql = "select count(*) from read_csv(?, header=true, all_varchar=true)"
-    assert duckdb.execute(sql, [str(job.file)]).fetchone() == (3,)
+    assert duckdb.execute(sql, [str(job.file)]).fetchall() == [(3,)]
 
 
 def test_the_header_keeps_the_order_of_the_map(job: Job) -> None:
