@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from exportkit.config.names import nearest_hint
 from exportkit.engines.failures import is_conversion
+from exportkit.engines.named import Named
 from exportkit.engines.predicates import ExpressionError, check_expression, columns_of
 from exportkit.engines.readers import describe
 from exportkit.engines.sql import identifier
@@ -31,11 +32,15 @@ _BAD_PATTERN = re.compile(
 
 
 class Query:
-    """Builds the SQL of one source. `table` has its columns, `source` its segments."""
+    """Builds the SQL of one source. `table` has its columns, `source` its segments.
+
+    `named` finds both by what a file calls them.
+    """
 
     def __init__(self, source: Source, table: Table) -> None:
         self._source = source
         self._table = table
+        self.named = Named(source, table.names)
 
     def counts(self, names: Sequence[str]) -> str:
         """One row: how many rows are in each of the segments."""
@@ -51,12 +56,12 @@ class Query:
         flags: Mapping[str, Sequence[str]],
     ) -> str:
         """The rows of the segments with the asked-for columns; see `OpenSource.select`."""
-        raw = {self._real(column): f"{_TEXT}{n}" for n, column in enumerate(texts.values())}
-        items = {alias: identifier(raw[self._real(column)]) for alias, column in texts.items()}
+        raw = {self.named.real(column): f"{_TEXT}{n}" for n, column in enumerate(texts.values())}
+        items = {alias: identifier(raw[self.named.real(column)]) for alias, column in texts.items()}
         for alias, sql in expressions.items():
             items[alias] = f"CAST(({self._checked(sql)}) AS VARCHAR)"
         for alias, column in values.items():
-            items[alias] = identifier(self._real(column))
+            items[alias] = identifier(self.named.real(column))
         for alias, names in flags.items():
             items[alias] = f"coalesce({self._any(names)}, false)"
         wanted = self._any(segments)
@@ -73,7 +78,7 @@ class Query:
         segments: Iterable[str],
     ) -> set[str]:
         """The columns that such a selection reads; `segments` are all that it names."""
-        read = {self._real(column) for column in (*texts.values(), *values.values())}
+        read = {self.named.real(column) for column in (*texts.values(), *values.values())}
         conditions = map(self._condition, segments)
         for sql in (*expressions.values(), *(each for each in conditions if each != "true")):
             self._checked(sql)
@@ -83,7 +88,7 @@ class Query:
     def nothing(self, texts: Iterable[str], values: Mapping[str, str], flags: Iterable[str]) -> str:
         """No rows, with the columns of a selection: `texts` and `flags` by alias."""
         items = [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in texts]
-        items += [f"{identifier(self._real(c))} AS {identifier(a)}" for a, c in values.items()]
+        items += [f"{identifier(self.named.real(c))} AS {identifier(a)}" for a, c in values.items()]
         items += [f"false AS {identifier(alias)}" for alias in flags]
         return f"SELECT {', '.join(items)} FROM {self._rows({}, typed=True)} WHERE false"
 
@@ -95,13 +100,6 @@ class Query:
             hint = nearest_hint(error.name, error.known) if error.name else error.hint
             return [Complaint(error.message, inside(at, sql, error.offset), hint)]
         return []
-
-    def unknown(self, column: str, at: Location) -> list[Complaint]:
-        """A complaint if the source has no such column."""
-        if self._find(column) is not None:
-            return []
-        hint = nearest_hint(column, self._table.names)
-        return [Complaint(f"the source has no column {column!r}", at, hint)]
 
     def badly_typed(
         self, connection: duckdb.DuckDBPyConnection, sql: str, at: Location, *, condition: bool
@@ -141,20 +139,6 @@ class Query:
         ]
         return f"(SELECT {', '.join(items) or '1'} FROM {self._table.scan})"
 
-    def _find(self, column: str) -> str | None:
-        if column in self._table.names:
-            return column
-        return next((name for name in self._table.names if name.lower() == column.lower()), None)
-
-    def _real(self, column: str) -> str:
-        found = self._find(column)
-        if found is None:
-            raise SourceError(
-                f"source {self._source.name!r} has no column {column!r}",
-                hint=nearest_hint(column, self._table.names),
-            )
-        return found
-
     def _any(self, names: Sequence[str]) -> str:
         conditions = [self._condition(name) for name in names]
         if "true" in conditions:
@@ -162,12 +146,7 @@ class Query:
         return f"({' OR '.join(conditions)})" if conditions else "false"
 
     def _condition(self, name: str) -> str:
-        segment = self._source.segment(name)
-        if segment is None:
-            raise SourceError(
-                f"source {self._source.name!r} has no segment {name!r}",
-                hint=nearest_hint(name, [segment.name for segment in self._source.segments]),
-            )
+        segment = self.named.segment(name)
         if segment.where is None:
             return "true"
         at = self._source.document.locate(("segments", name, "where"))

@@ -169,9 +169,9 @@ class OpenSource:
         Raises SourceError if the first rows cannot be read.
         """
         locate = self.source.document.locate
-        found = self._query.unknown(self.source.key, locate(("key",)))
+        found = self._query.named.unknown(self.source.key, locate(("key",)))
         for name in self.source.types:
-            found += self._query.unknown(name, locate(("types", name), key=True))
+            found += self._query.named.unknown(name, locate(("types", name), key=True))
         for segment in self.source.segments:
             if segment.where is not None:
                 at = locate(("segments", segment.name, "where"))

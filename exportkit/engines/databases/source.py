@@ -23,6 +23,7 @@ from exportkit.engines.databases.sessions import open_session
 from exportkit.engines.databases.streams import Stream
 from exportkit.engines.databases.unopened import checked_query, misplaced_keys
 from exportkit.engines.duckdb import DuckEngine
+from exportkit.engines.named import Named
 from exportkit.engines.predicates import ExpressionError
 from exportkit.engines.queries import inside
 from exportkit.engines.readers import no_text
@@ -82,6 +83,7 @@ class OpenDatabase:
         self._opened_at = datetime.now(UTC)
         fields = self._described()
         self.names = tuple(field.name for field in fields)
+        self._named = Named(source, self.names)
         self._fields = {field.name: field for field in fields}
         self._kinds = {field.name: field.kind for field in fields}
         self._fingerprint = session.fingerprint(source.table)
@@ -122,11 +124,7 @@ class OpenDatabase:
     def complaints(self) -> list[Complaint]:
         """What is wrong with the source's key and segments, given its real columns."""
         found = misplaced_keys(self.source)
-        key = self.source.key
-        if self._find(key) is None:
-            message = f"the source has no column {short(key)!r}"
-            at = self.source.document.locate(("key",))
-            found.append(Complaint(message, at, nearest_hint(key, self.names)))
+        found += self._named.unknown(self.source.key, self.source.document.locate(("key",)))
         for segment in self.source.segments:
             if segment.where is not None:
                 at = self.source.document.locate(("segments", segment.name, "where"))
@@ -264,20 +262,6 @@ class OpenDatabase:
                 )
         return fields
 
-    def _find(self, column: str) -> str | None:
-        if column in self._fields:
-            return column
-        return next((name for name in self.names if name.lower() == column.lower()), None)
-
-    def _real(self, column: str) -> str:
-        found = self._find(column)
-        if found is None:
-            raise SourceError(
-                f"source {self.source.name!r} has no column {short(column)!r}",
-                hint=nearest_hint(column, self.names),
-            )
-        return found
-
     def _any(self, names: Sequence[str]) -> str | None:
         """The condition for being in one of the segments; None where that is everyone."""
         conditions = [self._condition(name) for name in names]
@@ -290,12 +274,7 @@ class OpenDatabase:
         return f"CASE WHEN {wanted or _EVERYONE} THEN 1 ELSE 0 END"
 
     def _condition(self, name: str) -> str:
-        segment = self.source.segment(name)
-        if segment is None:
-            raise SourceError(
-                f"source {self.source.name!r} has no segment {name!r}",
-                hint=nearest_hint(name, [segment.name for segment in self.source.segments]),
-            )
+        segment = self._named.segment(name)
         if segment.where is None:
             return _EVERYONE
         at = self.source.document.locate(("segments", name, "where"))
@@ -309,7 +288,7 @@ class OpenDatabase:
         return self._dialect.expression(sql, self.names, self._kinds)
 
     def _column(self, name: str) -> str:
-        return self._quoted(self._real(name))
+        return self._quoted(self._named.real(name))
 
     def _quoted(self, name: str) -> str:
         return self._dialect.quoted(name)

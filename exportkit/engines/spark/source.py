@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from exportkit.config.names import nearest_hint
 from exportkit.engines.databases.unopened import misplaced_keys
+from exportkit.engines.named import Named
 from exportkit.engines.predicates import ExpressionError
 from exportkit.engines.spark import sql as sparksql
 from exportkit.engines.spark.engine import SparkEngine, as_frame, be_quick, open_session
@@ -67,6 +68,10 @@ class OpenSparkSource:
         with explained(self.source):
             return {field.name: field.dataType.simpleString() for field in self._frame.schema}
 
+    @cached_property
+    def _named(self) -> Named:
+        return Named(self.source, self.names)
+
     @property
     def is_empty(self) -> bool:
         """True for a source without a single row."""
@@ -111,7 +116,7 @@ class OpenSparkSource:
     def complaints(self) -> list[Complaint]:
         """What is wrong with the source's key and segments, given its real columns."""
         locate = self.source.document.locate
-        found = self._unknown(self.source.key, locate(("key",)))
+        found = self._named.unknown(self.source.key, locate(("key",)))
         found += misplaced_keys(self.source)
         for segment in self.source.segments:
             if segment.where is not None:
@@ -169,7 +174,7 @@ class OpenSparkSource:
             made = self._checked(sql)
             items[alias] = self._as_text(f"({made})", self._kind_of(made), alias)
         for alias, column in (values or {}).items():
-            real = self._real(column)
+            real = self._named.real(column)
             # Where -0.0 is less than 0.0, it is not any more once 0 is added.
             zero = " + CAST(0 AS DOUBLE)" if self.columns[real] in ("float", "double") else ""
             items[alias] = sparksql.quoted(real) + zero
@@ -188,7 +193,7 @@ class OpenSparkSource:
             return as_frame(rows.selectExpr(*chosen))
 
     def _text(self, column: str) -> str:
-        real = self._real(column)
+        real = self._named.real(column)
         text = sparksql.text_of(real, self.columns[real])
         if text is None:
             raise SourceError(
@@ -210,26 +215,6 @@ class OpenSparkSource:
             kind: str = self._frame.selectExpr(f"{made} AS it").schema[0].dataType.simpleString()
         return kind
 
-    def _find(self, column: str) -> str | None:
-        if column in self.columns:
-            return column
-        return next((name for name in self.columns if name.lower() == column.lower()), None)
-
-    def _unknown(self, column: str, at: Location) -> list[Complaint]:
-        if self._find(column) is not None:
-            return []
-        hint = nearest_hint(column, list(self.names))
-        return [Complaint(f"the source has no column {column!r}", at, hint)]
-
-    def _real(self, column: str) -> str:
-        found = self._find(column)
-        if found is None:
-            raise SourceError(
-                f"source {self.source.name!r} has no column {column!r}",
-                hint=nearest_hint(column, list(self.names)),
-            )
-        return found
-
     def _any(self, names: Sequence[str]) -> str:
         conditions = [self._condition(name) for name in names]
         if "true" in conditions:
@@ -237,12 +222,7 @@ class OpenSparkSource:
         return f"({' OR '.join(conditions)})" if conditions else "false"
 
     def _condition(self, name: str) -> str:
-        segment = self.source.segment(name)
-        if segment is None:
-            raise SourceError(
-                f"source {self.source.name!r} has no segment {name!r}",
-                hint=nearest_hint(name, [segment.name for segment in self.source.segments]),
-            )
+        segment = self._named.segment(name)
         if segment.where is None:
             return "true"
         at = self.source.document.locate(("segments", name, "where"))
