@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import suppress
+from io import BufferedWriter, FileIO
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from io import BufferedIOBase
     from pathlib import Path
     from types import TracebackType
+
+    from _typeshed import ReadableBuffer
 
 
 class Draft:
@@ -28,7 +32,7 @@ class Draft:
         self._path = path
         self._mode = mode
         self._draft, descriptor = _new_draft(path)
-        self._own = os.fdopen(descriptor, "wb")
+        self._own = _SyncedAhead(FileIO(descriptor, "wb"))
         self.file: BufferedIOBase = self._own
         # Shares the lock, and keeps it when the file is closed: the draft is in use until the end.
         self._hold = os.fdopen(os.dup(descriptor), "wb", buffering=0)
@@ -66,6 +70,37 @@ class Draft:
             self._own.close()
 
 
+class _SyncedAhead(BufferedWriter):
+    """A file that goes to the disk while it grows, so that its end has little to wait for."""
+
+    _STEP = 8 * 1024 * 1024
+    _unsynced = 0
+    _thread: Thread | None = None
+    _error: OSError | None = None
+
+    def write(self, data: ReadableBuffer) -> int:
+        written = super().write(data)
+        self._unsynced += written
+        if self._unsynced >= self._STEP and not (self._thread and self._thread.is_alive()):
+            self._unsynced = 0
+            self._thread = Thread(target=self._sync, name="sync", daemon=True)
+            self._thread.start()
+        return written
+
+    def close(self) -> None:
+        if self._thread:
+            self._thread.join()
+        super().close()
+        if self._error:  # the system tells of it once: a later sync would find nothing wrong
+            raise self._error
+
+    def _sync(self) -> None:
+        try:
+            _sync_data(self.fileno())
+        except OSError as error:
+            self._error = self._error or error
+
+
 def synced(path: Path) -> None:
     """Wait until a file's content, or a folder's entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -87,6 +122,7 @@ def make_folder(path: Path) -> None:
     synced(path.parent)
 
 
+_sync_data = getattr(os, "fdatasync", os.fsync)
 _SUFFIX = ".draft"
 
 

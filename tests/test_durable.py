@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gzip
 import os
@@ -11,13 +12,14 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from exportkit import Draft
+from exportkit import Draft, durable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +137,38 @@ def test_everything_is_on_the_disk_before_it_shows(
     monkeypatch.setattr(os, "fsync", watched)
     write(path)
     assert seen == [("file", "old"), ("folder", "new")]
+
+
+def test_a_large_draft_is_synced_while_it_grows(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    monkeypatch.setattr(durable, "_sync_data", lambda file: sizes.append(os.fstat(file).st_size))
+    mebibyte = bytes(2**20)
+    with Draft(path) as draft:
+        for _ in range(40):
+            draft.file.write(mebibyte)
+            time.sleep(0.001)
+        draft.commit()
+    assert sizes, "nothing was synced ahead"
+    assert min(sizes) < 40 * 2**20 == path.stat().st_size
+
+
+def test_a_disk_that_fails_ahead_of_the_end_is_told_at_the_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system tells of it once: whoever syncs again hears that all is well."""
+
+    def fails(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(durable, "_sync_data", fails)
+    with Draft(path) as draft:
+        draft.file.write(bytes(2**24))
+        with pytest.raises(OSError, match="Input/output error"):
+            draft.commit()
+    assert path.read_text() == "old"
+    assert names(path) == ["file.txt"]
 
 
 def test_something_may_write_into_the_draft_s_file(path: Path) -> None:

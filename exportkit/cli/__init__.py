@@ -5,6 +5,7 @@ Every command's module is imported only when that command runs, so that `--help`
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -170,6 +171,7 @@ def start() -> NoReturn:
     from exportkit.cli.streams import make_patient
 
     make_patient()
+    gc.set_threshold(100_000, 50, 100)  # imports leave no garbage worth looking for again and again
     try:
         main()
     except SystemExit as end:

@@ -43,13 +43,13 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
         return same
     work.watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
     profiles = read_profiles(job, work.prepared.source, work.opened)
-    # The engine works without Python's lock: what comes next is imported meanwhile.
+    # The engine works without Python's lock: what comes next is imported meanwhile, the slowest
+    # first, since later, when small questions are asked, it would keep the engine waiting.
     has_addresses = len(mapping.checks) > mapping.certain
     soon = ("pyarrow.parquet", "pyarrow.compute", *["email_validator"] * has_addresses)
-    _meanwhile(*soon)
+    _meanwhile("exportkit.state.journal", *soon)
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     work.orders.obey()
-    _meanwhile("exportkit.state.journal")
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
     columns = tuple(column.name for column in mapping.columns)
     prefer = job.on_duplicate.order if job.on_duplicate else None

@@ -27,7 +27,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def describe_destination() -> Description:
     """Nothing leaves the machine, so no consent is asked for; nothing shows before `finish`."""
     schema = {"type": "object", "required": ["path"], "properties": OPTIONS}
-    limits = Limits(batch_rows=65_536)
+    limits = Limits(batch_rows=20_480)
     return Description("CSV file", job_options=schema, limits=limits, third_party=False, whole=True)
 
 

@@ -62,14 +62,14 @@ def test_the_list_says_what_each_is_and_can(exportkit: Command) -> None:
     listing = exportkit("plugins", "--json").json
     (csv,) = [plugin for plugin in listing["plugins"] if plugin["name"] == "csv"]
     assert (csv["title"], csv["modes"], csv["wraps"]) == ("CSV file", ["full"], [])
-    assert csv["limits"]["batch_rows"] == 65_536
+    assert csv["limits"]["batch_rows"] == 20_480
     assert csv["hooks"] == ["describe_destination", "connect", "push", "finish"]
     lines = exportkit("plugins").out.splitlines()
     at = lines.index(f"csv: CSV file (exportkit-csv {csv['version']})")
     assert lines[at + 1 : at + 4] == [
         "  hooks: describe_destination, connect, push, finish",
         "  modes: full",
-        "  limits: 65,536 rows a batch",
+        "  limits: 20,480 rows a batch",
     ]
 
 
