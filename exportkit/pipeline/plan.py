@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
 
@@ -56,8 +56,11 @@ def make_plan(
         engine.write(rows, folder / "accepted.parquet")
     added, updated, refused = kept, 0, 0
     changed: dict[str, int] = {}
+    stay: Frame | None = None
     if before.delivered is not None or before.refused is not None:
-        added, updated, refused, changed = _compare(rows, before, columns, mode, engine, folder)
+        beside = engine.hold(_changes(rows, before, columns, mode))
+        added, updated, refused, changed = _compare(beside, before, columns, mode, engine, folder)
+        stay = _stayed(beside, columns) if before.delivered is not None else None
     elif not streams:
         all_added(folder, kept)
     removed = _removals(accepted, before, columns, engine, folder) if mode == "mirror" else 0
@@ -74,7 +77,7 @@ def make_plan(
         sent=kept if mode == "full" else added + updated,
         unsettled=unsettled,
     )
-    return Plan(folder, mode, columns, counts, rows, accepted.reasons, changed)
+    return Plan(folder, mode, columns, counts, rows, accepted.reasons, changed, stayed=stay)
 
 
 def all_added(folder: Path, rows: int) -> None:
@@ -118,8 +121,24 @@ def _change(operation: str, row: dict[str, Any], columns: Sequence[str]) -> dict
     }
 
 
+_IS_NEW = nw.col(WAS + KEY).is_null()
+_IS_GONE = nw.col(KEY).is_null()
+
+
+def _changes(rows: Frame, before: Before, columns: Sequence[str], mode: Mode) -> Frame:
+    """The rows that are new or differ, beside what was delivered; and what did not come again."""
+    joined = _beside(rows, before.delivered, columns, WAS, how="full")
+    is_change = _IS_NEW if mode == "insert" else _IS_NEW | _differs(columns, WAS)
+    return joined.filter(is_change | _IS_GONE)
+
+
+def _stayed(beside: Frame, columns: Sequence[str]) -> Frame:
+    names = [KEY, *columns]
+    return beside.filter(_IS_GONE).select(*(nw.col(WAS + name).alias(name) for name in names))
+
+
 def _compare(
-    rows: Frame,
+    beside: Frame,
     before: Before,
     columns: Sequence[str],
     mode: Mode,
@@ -127,19 +146,15 @@ def _compare(
     folder: Path,
 ) -> tuple[int, int, int, dict[str, int]]:
     """Added, updated and still refused rows, and how many rows changed in each column."""
-    joined = _beside(rows, before.delivered, columns, WAS)
-    is_new = nw.col(WAS + KEY).is_null()
-    is_change = is_new if mode == "insert" else is_new | _differs(columns, WAS)
-    changed = engine.hold(joined.filter(is_change))
-    refused = 0
+    changed, refused = beside.filter(~_IS_GONE), 0
     if before.refused is not None and mode != "full":
         tried = _beside(changed, before.refused, columns, _TRIED)
         as_refused = ~nw.col(_TRIED + KEY).is_null() & ~_differs(columns, _TRIED)
         tried = engine.hold(tried.with_columns(as_refused.alias(_SAME)))
         refused = count_rows(tried.filter(nw.col(_SAME)))
         changed = tried.filter(~nw.col(_SAME)).select(changed.collect_schema().names())
-    updates = changed.filter(~is_new)
-    added = _write_some(changed.filter(is_new).select(KEY, *columns), engine, folder, "add")
+    updates = changed.filter(~_IS_NEW)
+    added = _write_some(changed.filter(_IS_NEW).select(KEY, *columns), engine, folder, "add")
     updated = _write_some(updates, engine, folder, "update")
     return added, updated, refused, _by_column(updates, columns) if updated else {}
 
@@ -170,8 +185,17 @@ def _removals(
     return _write_some(aligned(gone, columns), engine, folder, "remove")
 
 
-def _beside(rows: Frame, other: Frame | None, columns: Sequence[str], prefix: str) -> Frame:
-    """The rows with the other frame's key and columns beside them, null where it lacks the key."""
+def _beside(
+    rows: Frame,
+    other: Frame | None,
+    columns: Sequence[str],
+    prefix: str,
+    how: Literal["left", "full"] = "left",
+) -> Frame:
+    """The rows with the other frame's key and columns beside them, null where it lacks the key.
+
+    `full` brings the other frame's rows too that have nothing beside them.
+    """
     names = [KEY, *columns]
     if other is None:
         nothing = [nw.lit(None, dtype=nw.String).alias(prefix + name) for name in names]
@@ -181,7 +205,7 @@ def _beside(rows: Frame, other: Frame | None, columns: Sequence[str], prefix: st
         renamed.with_columns(nw.col(prefix + KEY).alias(_JOIN)),
         left_on=KEY,
         right_on=_JOIN,
-        how="left",
+        how=how,
     )
 
 
