@@ -15,17 +15,20 @@ def pieces(
     most_rows: int,
     most_bytes: int | None = None,
     measure: Callable[[pa.RecordBatch], pa.Array] | None = None,
+    *,
+    glue: bool = True,
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The rows in pieces of at most so many rows and bytes, each with its first row's number.
 
     `measure` answers the bytes of each row; without it, or a limit, bytes do not count. A row
-    that is too large for any piece is one of its own.
+    that is too large for any piece is one of its own. Without `glue` no piece has rows of two
+    batches: there are more pieces, and no row is copied.
     """
     first = 0
     rest: pa.RecordBatch | None = None
     for batch in batches:
         rest = batch if rest is None else _glued(rest, batch)
-        while rest.num_rows >= most_rows:
+        while rest.num_rows >= most_rows or (rest.num_rows and not glue):
             size = _fitting(rest, most_rows, most_bytes, measure)
             yield first, rest.slice(0, size)
             first, rest = first + size, rest.slice(size)

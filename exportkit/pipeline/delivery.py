@@ -89,11 +89,11 @@ def _send_whole(work: Work, plan: Plan, line: Line) -> None:
     """All accepted rows at once; unless they are there already, they are written on their way."""
     work.watch.sending(plan.counts.sent)
     if plan.rows is None or plan.accepted.exists():
-        push.send(line, read_batches(plan.accepted), "add")
+        push.send(line, read_batches(plan.accepted), "add", glue=False)
     else:
         # Closed here, whatever happens: else it goes on writing while the run is tidied away.
         with closing(work.engine.passing(plan.rows, plan.accepted)) as rows:
-            push.send(line, rows, "add")
+            push.send(line, rows, "add", glue=False)
         if plan.counts.added == plan.counts.sent:
             all_added(plan.folder, plan.counts.sent)
     settle(line)

@@ -19,12 +19,15 @@ MOST_CALLS = 5
 """How often one batch is handed over whose answer is lost, and which was not taken, each time."""
 
 
-def send(line: Line, rows: Iterable[pa.RecordBatch], operation: Operation) -> None:
+def send(
+    line: Line, rows: Iterable[pa.RecordBatch], operation: Operation, *, glue: bool = True
+) -> None:
     """Hand over every row; what is answered with a receipt waits for `settle`.
 
+    Without `glue` in more batches than need be, for who does not mind a call more.
     Raises what stops the run: DestinationError, InterruptedRun between two calls, or PluginError.
     """
-    for first, piece in cut(line, rows, operation):
+    for first, piece in cut(line, rows, operation, glue=glue):
         batch = batch_of(line, piece, first, operation)
         if line.stopped():
             raise InterruptedRun(
@@ -37,7 +40,7 @@ def send(line: Line, rows: Iterable[pa.RecordBatch], operation: Operation) -> No
 
 
 def cut(
-    line: Line, rows: Iterable[pa.RecordBatch], operation: Operation
+    line: Line, rows: Iterable[pa.RecordBatch], operation: Operation, *, glue: bool = True
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """The rows in batches that the destination can take, each with its first row's number."""
 
@@ -47,7 +50,7 @@ def cut(
     limits = line.limits
     most = limits.removal_rows if operation == "remove" else None
     asked = measure if line.sender.can("measure") else None
-    return pieces(rows, most or limits.batch_rows, limits.batch_bytes, asked)
+    return pieces(rows, most or limits.batch_rows, limits.batch_bytes, asked, glue=glue)
 
 
 def again(line: Line, batch: Batch, first: int) -> None:

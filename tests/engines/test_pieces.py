@@ -58,6 +58,21 @@ def test_pieces_are_greedy_and_complete(
     assert [first for first, _ in found] == [sum(map(len, cut[:n])) for n in range(len(cut))]
 
 
+@given(
+    sizes=st.lists(st.lists(st.integers(0, 12), max_size=9), max_size=6),
+    most_rows=st.integers(1, 12),
+    most_bytes=st.none() | st.integers(1, 40),
+)
+@settings(max_examples=100, deadline=None)
+def test_without_glue_every_batch_is_cut_by_itself(
+    sizes: list[list[int]], most_rows: int, most_bytes: int | None
+) -> None:
+    found = list(pieces(batches(sizes), most_rows, most_bytes, measure, glue=False))
+    cut = [piece.column("bytes").to_pylist() for _, piece in found]
+    assert cut == [piece for rows in sizes for piece in greedy(rows, most_rows, most_bytes)]
+    assert [first for first, _ in found] == [sum(map(len, cut[:n])) for n in range(len(cut))]
+
+
 def test_without_a_measure_bytes_do_not_count() -> None:
     found = list(pieces(batches([[9] * 5]), 3, 1))
     assert [piece.num_rows for _, piece in found] == [3, 2]
