@@ -4,8 +4,6 @@ Every column travels as the text that the database makes of it. Rows come in par
 thousand, and pyarrow makes columns of a part at once.
 """
 
-# ruff: noqa: S608 - names are quoted by the dialect, expressions checked by `predicates`
-
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
@@ -13,11 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from exportkit.config.phrases import short
-from exportkit.engines.databases import postgres_sql
+from exportkit.engines.databases import wording
 from exportkit.engines.databases.alchemy_failures import explain
-from exportkit.engines.databases.servers import ServerError, family, needing
-from exportkit.engines.databases.translations import dialect_of
+from exportkit.engines.databases.beginnings import beginnings, spoken
+from exportkit.engines.databases.servers import ServerError, needing
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from exportkit.errors import Location
 
 _PART = 10_000
-_LONGEST_NAME = 128
 # Where a URL names no driver: the one that the extra installs. Package, extra.
 _DRIVERS = {
     "mysql": ("mysql+pymysql", "pymysql", "mysql"),
@@ -40,22 +36,6 @@ _DRIVERS = {
     "oracle": ("oracle+oracledb", "oracledb", ""),
     "snowflake": ("snowflake", "snowflake-sqlalchemy", "snowflake"),
     "bigquery": ("bigquery", "sqlalchemy-bigquery", "bigquery"),
-}
-# One snapshot, nothing written, times in UTC; as far as each kind of database has these.
-_BEGINNINGS = {
-    "mysql": (
-        "SET NAMES utf8mb4",
-        "SET time_zone = '+00:00'",
-        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-    ),
-    "oracle": ("ALTER SESSION SET TIME_ZONE = 'UTC'", "SET TRANSACTION READ ONLY"),
-    "mssql": ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT",),
-    "sqlite": ("PRAGMA query_only = ON", "BEGIN"),
-    "postgresql": (
-        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-        "SET TIME ZONE 'UTC'",
-    ),
 }
 
 
@@ -84,17 +64,14 @@ class AlchemySession:
 
     def __init__(self, server: Server, at: Location) -> None:
         self._server, self._at = server, at
-        self.dialect: Dialect = dialect_of(server.scheme)
         self._connection: Connection | None = None
         self._engine = _engine(server, at)
         with self._explained():
             self._connection = self._engine.connect().execution_options(no_parameters=True)
         try:
-            for statement in _BEGINNINGS.get(family(server.scheme), ()):
+            for statement in beginnings(server.scheme):
                 self._run(statement).close()
-            if family(server.scheme) == "postgresql":
-                (version,) = self.row("SELECT current_setting('server_version_num')")
-                self.dialect = postgres_sql.dialect(int(version), "default")
+            self.dialect: Dialect = spoken(server.scheme, self.row)
         except BaseException:
             self.close()
             raise
@@ -112,19 +89,12 @@ class AlchemySession:
 
     def relation(self, table: str | None, query: str | None, at: Location) -> str:
         """The FROM item for a table, with its schema, or a query."""
-        if table is None:
-            return f"(\n{query}\n) {self._alias('exportkit_rows')}"
-        parts = [part.strip().strip('"`[]') for part in table.split(".")]
-        for part in parts:
-            if not part or len(part) > _LONGEST_NAME:
-                raise SourceError(f"{short(table)!r} is no name of a table", location=at)
-        return ".".join(map(self.dialect.quoted, parts))
+        return wording.relation(self.dialect, table, query, at)
 
     def describe(self, sql: str) -> Sequence[Field]:
         """The columns of a query, by the driver's description of an answer without rows."""
-        answer = f"SELECT * FROM (\n{sql}\n) {self._alias('exportkit_it')} WHERE 1 = 0"
         with self._explained():
-            result = self._run(answer)
+            result = self._run(wording.without_rows(self.dialect, sql))
             fields = [self._field(result, n, column) for n, column in enumerate(_columns(result))]
             result.close()
         return fields
@@ -142,11 +112,8 @@ class AlchemySession:
 
     def is_empty(self, relation: str) -> bool:
         """Whether a FROM item has no row."""
-        from sqlglot import exp
-
-        one = exp.select("1 AS it").from_("exportkit_it").limit(1).sql(self.dialect.name or None)
         with self._explained():
-            return not self._run(one.replace("exportkit_it", relation)).all()
+            return not self._run(wording.one_row(self.dialect, relation)).all()
 
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a part at a time."""
@@ -202,20 +169,7 @@ class AlchemySession:
     def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:
         name, code = str(column[0]), column[1]
         kind, shown = _kind(self._engine, result, place, code)
-        return Field(name, shown, kind, self._text_of(name, kind))
-
-    def _text_of(self, name: str, kind: str) -> str:
-        from sqlglot import exp
-
-        column = self.dialect.quoted(name)
-        if kind == "text":
-            return column
-        cast = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), "text")
-        return str(cast.sql(self.dialect.name or None, identify=True))
-
-    def _alias(self, name: str) -> str:
-        word = "" if family(self._server.scheme) == "oracle" else "AS "
-        return word + name
+        return Field(name, shown, kind, wording.as_text(self.dialect, name, kind))
 
 
 def _engine(server: Server, at: Location) -> Engine:
