@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from exportkit.engines.databases import wording
 from exportkit.engines.databases.alchemy_failures import explain
+from exportkit.engines.databases.alchemy_kinds import kind_of_column
 from exportkit.engines.databases.beginnings import beginnings, spoken
 from exportkit.engines.databases.servers import ServerError, needing
 from exportkit.errors import SourceError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
-    from sqlalchemy import Connection, CursorResult, Engine
+    from sqlalchemy import URL, Connection, CursorResult, Engine
 
     from exportkit.engines.databases.dialects import Dialect
     from exportkit.engines.databases.servers import Server
@@ -36,6 +37,15 @@ _DRIVERS = {
     "oracle": ("oracle+oracledb", "oracledb", ""),
     "snowflake": ("snowflake", "snowflake-sqlalchemy", "snowflake"),
     "bigquery": ("bigquery", "sqlalchemy-bigquery", "bigquery"),
+}
+# Options that a dialect takes from a program and not from a URL; some are paths.
+_BESIDE = {"snowflake": ("host", "protocol", "private_key_file", "token_file_path")}
+_PATHS = ("private_key_file", "token_file_path")
+# What decides how values become text is the same for every account.
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "snowflake": {
+        "session_parameters": {"TIMEZONE": "UTC", "DATE_OUTPUT_FORMAT": "YYYY-MM-DD"},
+    }
 }
 
 
@@ -55,7 +65,8 @@ class Field:
     def as_value(self) -> tuple[str, str | None]:
         """The same, and what the engine makes of it to compare."""
         kinds = {"integer": "BIGINT", "numeric": "DOUBLE", "float": "DOUBLE"}
-        kinds |= {"boolean": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"}
+        kinds |= {"date": "DATE", "timestamp": "TIMESTAMP"}
+        kinds |= {"boolean": "BIGINT" if self.type == "tinyint" else "BOOLEAN"}
         return self.written, kinds.get(self.kind)
 
 
@@ -142,8 +153,11 @@ class AlchemySession:
         if self._connection is None:
             return []
         with suppress(sqlalchemy.exc.SQLAlchemyError):
-            look = sqlalchemy.inspect(self._engine)
-            return sorted([*look.get_table_names(), *look.get_view_names()])
+            look, dialect = sqlalchemy.inspect(self._engine), self._engine.dialect
+            names = [*look.get_table_names(), *look.get_view_names()]
+            if dialect.requires_name_normalize:  # it shows in small letters what is in capitals
+                names = [str(dialect.denormalize_name(name)) for name in names]
+            return sorted(names)
         return []
 
     def fingerprint(self, table: str | None) -> str:  # noqa: ARG002 - none says what changed
@@ -168,7 +182,7 @@ class AlchemySession:
 
     def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:
         name, code = str(column[0]), column[1]
-        kind, shown = _kind(self._engine, result, place, code)
+        kind, shown = kind_of_column(self._engine.dialect, result.cursor, place, code)
         return Field(name, shown, kind, wording.as_text(self.dialect, name, kind))
 
 
@@ -181,8 +195,13 @@ def _engine(server: Server, at: Location) -> Engine:
     )
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
+        beside = _beside(server, url)
         with needing(server, package, extra):
-            return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+            return sqlalchemy.create_engine(
+                url.difference_update_query(beside),
+                connect_args={**_SETTINGS.get(url.get_backend_name(), {}), **beside},
+                poolclass=sqlalchemy.NullPool,
+            )
     except sqlalchemy.exc.NoSuchModuleError:
         raise SourceError(
             f"{scheme}:// needs {package}, which is not installed",
@@ -191,6 +210,16 @@ def _engine(server: Server, at: Location) -> Engine:
         ) from None
     except (sqlalchemy.exc.ArgumentError, ValueError, TypeError):
         raise SourceError("this is not the URL of a database", location=at) from None
+
+
+def _beside(server: Server, url: URL) -> dict[str, str]:
+    """Options of the URL that a dialect is to be handed beside it. Paths begin at the workspace."""
+    found = {name: str(url.query.get(name, "")) for name in _BESIDE.get(url.get_backend_name(), ())}
+    return {
+        name: str(server.root / value) if name in _PATHS else value
+        for name, value in found.items()
+        if value
+    }
 
 
 def _abandon(cursor: Any) -> None:
@@ -203,39 +232,3 @@ def _abandon(cursor: Any) -> None:
 
 def _columns(result: CursorResult[Any]) -> Sequence[Sequence[Any]]:
     return list(getattr(result.cursor, "description", None) or ())
-
-
-def _kind(engine: Engine, result: CursorResult[Any], place: int, code: Any) -> tuple[str, str]:
-    """The kind of a column and a name for its type, by the driver's code for it."""
-    if engine.dialect.name in ("mysql", "mariadb"):
-        return _mysql_kind(result, place, code)
-    driver = engine.dialect.dbapi
-    named = {"STRING": "text", "BINARY": "bytes", "NUMBER": "numeric", "DATETIME": "timestamp"}
-    for name, kind in named.items():
-        known = getattr(driver, name, None)
-        with suppress(Exception):
-            if code is not None and known is not None and known == code:
-                return kind, name.lower()
-    return "other", "unknown"
-
-
-_MYSQL = {
-    **dict.fromkeys((1,), "boolean"),
-    **dict.fromkeys((2, 3, 8, 9, 13), "integer"),
-    **dict.fromkeys((4, 5), "float"),
-    **dict.fromkeys((0, 246), "numeric"),
-    **dict.fromkeys((10, 14), "date"),
-    **dict.fromkeys((7, 12), "timestamp"),
-    11: "time",
-    **dict.fromkeys((15, 247, 248, 249, 250, 251, 252, 253, 254), "text"),
-}
-_BYTES, _GEOMETRY, _BIT = 63, 255, 16
-
-
-def _mysql_kind(result: CursorResult[Any], place: int, code: int) -> tuple[str, str]:
-    """The driver's code does not tell BLOB from TEXT; the character set beside it does."""
-    kind = _MYSQL.get(code, "bytes" if code in (_GEOMETRY, _BIT) else "other")
-    facts = getattr(getattr(result.cursor, "_result", None), "fields", None)
-    if kind == "text" and facts and facts[place].charsetnr == _BYTES:
-        kind = "bytes"
-    return kind, kind
