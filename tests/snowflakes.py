@@ -55,6 +55,12 @@ class Snowflake:
         options = f"host={_HOST}&port={self.port}&protocol=http"
         return f"snowflake://me:geheim@fakesnow/crm/public?{options}"
 
+    @property
+    def adbc(self) -> str:
+        """The same by the driver for ADBC."""
+        where = f"me:geheim@{_HOST}:{self.port}/crm/public"
+        return f"adbc+snowflake://{where}?account=fakesnow&protocol=http"
+
     def run(self, *statements: str) -> Any:
         """Run statements; answers the rows of the last."""
         import snowflake.connector as snow

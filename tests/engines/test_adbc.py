@@ -18,7 +18,8 @@ from test_dialects import COLUMNS, CONDITIONS, DECLARED, EXPRESSIONS, ROWS, answ
 from exportkit.config.documents import read_document
 from exportkit.config.secrets import plain_secrets
 from exportkit.engines.databases.adbc_drivers import opening
-from exportkit.engines.databases.servers import find_server
+from exportkit.engines.databases.servers import find_server, scheme_resolved
+from exportkit.engines.databases.unopened import complaints_unopened
 from exportkit.errors import SourceError
 from exportkit.redaction import without_secrets
 
@@ -168,6 +169,18 @@ def test_what_is_not_there_is_named(crm, case):
     with pytest.raises(SourceError, match=why) as caught, crm.open(**keys):
         pass
     assert caught.value.location.file == "sources/people.yaml"
+
+
+def test_a_driver_that_lacks_something_says_so(workspace, tmp_path, monkeypatch):
+    (tmp_path / "adbc_driver_half.py").write_text("import adbc_half_missing")
+    monkeypatch.syspath_prepend(tmp_path)
+    why = r"needs adbc-driver-half, which is not installed \(adbc_half_missing is missing\)"
+    with (
+        pytest.raises(SourceError, match=why) as caught,
+        workspace.open(database="adbc+half://h", table="t"),
+    ):
+        pass
+    assert caught.value.location.path == "database"
 
 
 def test_segments_that_cannot_work_are_complaints(crm):
@@ -408,3 +421,17 @@ def test_a_driver_is_found_by_its_manifest(workspace, manifest, read_rows):
     ) as caught:
         texts(workspace, read_rows, **keys, segments=segments)
     assert "Brien" not in str(caught.value)
+
+
+def test_what_needs_no_server_is_known_before_one_is_asked(workspace):
+    def complaints(url: str, where: str) -> list[str]:
+        source = workspace.source(database=url, table="t", segments={"s": {"where": where}})
+        return [
+            c.message for c in complaints_unopened(source, scheme_resolved(source, workspace.root))
+        ]
+
+    assert complaints("adbc+duckdb:///crm.duckdb", "regexp_matches(a, '\\bx')") == []
+    (translated,) = complaints("adbc+snowflake://a", "regexp_matches(a, '\\bx')")
+    assert "is not translated for" in translated
+    (refused,) = complaints("adbc+sqlite:///crm.db", "a = 1")
+    assert refused.startswith("adbc+sqlite:// is not read")

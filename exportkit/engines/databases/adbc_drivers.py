@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from exportkit.config.phrases import short
 from exportkit.engines.databases.adbc_failures import explain_connect
-from exportkit.engines.databases.servers import ADBC
+from exportkit.engines.databases.servers import ADBC, needing
 from exportkit.engines.files.file import look_at
 from exportkit.errors import SourceError
 
@@ -65,11 +65,11 @@ def connect(server: Server, at: Location) -> Any:
 
     check_driver(server.scheme, at)
     name, _, _ = _named(server.scheme)
-    given = opening(server, at)
+    given, library = opening(server, at), _library(name, server, at)
     try:
         # Without a transaction: the manager would warn where the driver has none.
         connection = dbapi.connect(
-            _library(name), entrypoint=_ENTRY_POINTS.get(name), db_kwargs=given, autocommit=True
+            library, entrypoint=_ENTRY_POINTS.get(name), db_kwargs=given, autocommit=True
         )
     except (adbc.Error, OSError) as error:
         if _MANAGER in str(error):
@@ -124,21 +124,29 @@ def _file(path: str, server: Server, at: Location) -> Mapping[str, str]:
     }
 
 
-def _library(name: str) -> str:
+def _library(name: str, server: Server, at: Location) -> str:
     """Where the package of a driver says that it is; else its name, for which manifests are."""
-    try:
-        package = import_module(f"adbc_driver_{name.replace('-', '_')}")
+    module, package = f"adbc_driver_{name.replace('-', '_')}", _package(name)
+    with needing(server, package, "", at):
+        try:
+            found = import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:  # what it needs itself is missing
+                raise
+            return name
         for function in ("driver_path", "_driver_path"):
-            if hasattr(package, function):
-                return str(getattr(package, function)())
-    except ImportError:
-        pass
+            if hasattr(found, function):
+                return str(getattr(found, function)())
     return name
+
+
+def _package(name: str) -> str:
+    return f"adbc-driver-{name.replace('_', '-')}"
 
 
 def _missing(name: str, server: Server, at: Location) -> SourceError:
     return SourceError(
         f"{server.scheme}:// needs the ADBC driver {name}, which is not installed",
-        hint=f"pip install adbc-driver-{name.replace('_', '-')}, or install a manifest for {name}",
+        hint=f"pip install {_package(name)}, or install a manifest for {name}",
         location=at,
     )

@@ -42,11 +42,7 @@ _DRIVERS = {
 _BESIDE = {"snowflake": ("host", "protocol", "private_key_file", "token_file_path")}
 _PATHS = ("private_key_file", "token_file_path")
 # What decides how values become text is the same for every account.
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "snowflake": {
-        "session_parameters": {"TIMEZONE": "UTC", "DATE_OUTPUT_FORMAT": "YYYY-MM-DD"},
-    }
-}
+_SESSION = {"snowflake": {"TIMEZONE": "UTC", "DATE_OUTPUT_FORMAT": "YYYY-MM-DD"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +192,10 @@ def _engine(server: Server, at: Location) -> Engine:
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
         beside = _beside(server, url)
-        with needing(server, package, extra):
+        with needing(server, package, extra, at):
             return sqlalchemy.create_engine(
                 url.difference_update_query(beside),
-                connect_args={**_SETTINGS.get(url.get_backend_name(), {}), **beside},
+                connect_args=beside | _session(url),
                 poolclass=sqlalchemy.NullPool,
             )
     except sqlalchemy.exc.NoSuchModuleError:
@@ -220,6 +216,12 @@ def _beside(server: Server, url: URL) -> dict[str, str]:
         for name, value in found.items()
         if value
     }
+
+
+def _session(url: URL) -> dict[str, dict[str, str]]:
+    """A new one each time: there is a driver that writes into what it is given."""
+    settings = _SESSION.get(url.get_backend_name())
+    return {"session_parameters": dict(settings)} if settings else {}
 
 
 def _abandon(cursor: Any) -> None:

@@ -123,7 +123,7 @@ class PostgresqlSession:
 
     def __init__(self, server: Server, at: Location) -> None:
         adbc = driver(
-            server, "adbc_driver_postgresql.dbapi", "adbc-driver-postgresql", "postgresql"
+            server, "adbc_driver_postgresql.dbapi", "adbc-driver-postgresql", "postgresql", at
         )
         self._server, self._at = server, at
         self._streaming: Any = None

@@ -178,7 +178,7 @@ def _place(parts: SplitResult) -> str:
 
 
 @contextmanager
-def needing(server: Server, package: str, extra: str) -> Iterator[None]:
+def needing(server: Server, package: str, extra: str, at: Location) -> Iterator[None]:
     """Import a driver inside of it; SourceError names the extra where it is not installed."""
     try:
         yield
@@ -188,12 +188,13 @@ def needing(server: Server, package: str, extra: str) -> Iterator[None]:
             f"{server.scheme}:// needs {package}, which is not installed"
             + (f" ({missing} is missing)" if missing and missing not in package else ""),
             hint=f"pip install 'exportkit[{extra}]'" if extra else f"pip install {package}",
+            location=at,
         ) from None
 
 
-def driver(server: Server, module: str, package: str, extra: str) -> ModuleType:
+def driver(server: Server, module: str, package: str, extra: str, at: Location) -> ModuleType:
     """A driver's module. SourceError names the extra where it is not installed."""
-    with needing(server, package, extra):
+    with needing(server, package, extra, at):
         return import_module(module)
 
 

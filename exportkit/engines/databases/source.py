@@ -251,7 +251,8 @@ class OpenDatabase:
             hint, table = error.hint, self.source.table
             if error.reason in ("name", "types") and table:
                 known = self._session.tables()
-                hint = hint if table in known else nearest_hint(table, known) or hint
+                if known and table not in known:
+                    hint = nearest_hint(table, known)
             raise ServerError(error.message, error.reason, hint=hint, location=self._at) from None
         names = [field.name for field in fields]
         for n, name in enumerate(names):
