@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import adbc_driver_sqlite
 import duckdb
+import pyarrow as pa
 import pytest
 from conftest import Workspace
 from test_databases import PEOPLE, READING, SEGMENTS, read_to_the_end, texts
@@ -17,6 +20,7 @@ from test_dialects import COLUMNS, CONDITIONS, DECLARED, EXPRESSIONS, ROWS, answ
 
 from exportkit.config.documents import read_document
 from exportkit.config.secrets import plain_secrets
+from exportkit.engines.databases.adbc import _kind
 from exportkit.engines.databases.adbc_drivers import opening
 from exportkit.engines.databases.servers import find_server, scheme_resolved
 from exportkit.engines.databases.unopened import complaints_unopened
@@ -24,8 +28,6 @@ from exportkit.errors import SourceError
 from exportkit.redaction import without_secrets
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from postgresql import Database
 
 EVERYONE = {"everyone": {}}
@@ -133,7 +135,7 @@ def test_nothing_is_written_and_no_other_file_is_read(crm, read_rows):
         for sql in ("DELETE FROM people RETURNING id", "CREATE TABLE copy AS SELECT 1 AS a"):
             with pytest.raises(SourceError):
                 opened._session.row(sql)
-    other = "select * from read_parquet('people.parquet')"
+    other = f"select * from read_parquet('{crm.root}/people.parquet')"
     with (
         pytest.raises(SourceError, match="does not answer what is declared here"),
         crm.open(database=place["database"], query=other),
@@ -435,3 +437,31 @@ def test_what_needs_no_server_is_known_before_one_is_asked(workspace):
     assert "is not translated for" in translated
     (refused,) = complaints("adbc+sqlite:///crm.db", "a = 1")
     assert refused.startswith("adbc+sqlite:// is not read")
+
+
+CLOCK = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[2:]
+from conftest import Workspace
+place = {"database": "adbc+duckdb:///crm.duckdb", "query": "select id, clock from people limit 1"}
+print(Workspace(Path(sys.argv[1])).texts(**place))
+"""
+
+
+def test_times_are_in_utc_wherever_this_runs(crm):
+    here = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", CLOCK, crm.root, here, here.parent],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TZ": "Asia/Tokyo"},
+    )
+    assert done.stdout.strip() == "[{'id': '1', 'clock': '2024-03-31 00:30:00+00'}]"
+
+
+def test_text_that_a_driver_marks_as_something_else_is_not_compared_as_text():
+    marked = {"ARROW:extension:name": "geoarrow.wkt"}
+    assert _kind(pa.field("where", pa.string(), metadata=marked)) == "other"
+    assert _kind(pa.field("where", pa.string())) == "text"

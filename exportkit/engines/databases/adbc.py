@@ -75,7 +75,7 @@ class AdbcSession:
             raise
 
     def _begin(self) -> None:
-        for statement in beginnings(self._server.scheme):
+        for statement in beginnings(self._server.scheme, begun=True):
             with self._cursor() as cursor:
                 cursor.execute(statement)
 

@@ -32,9 +32,17 @@ _BEGINNINGS = {
 }
 
 
-def beginnings(scheme: str) -> Sequence[str]:
-    """What is to be run first, in a connection that commits nothing by itself."""
-    return _BEGINNINGS.get(family(scheme), ())
+# SQL Server takes its level before a transaction begins, and fails at the first query otherwise.
+_OUTSIDE = ("mssql",)
+
+
+def beginnings(scheme: str, *, begun: bool = False) -> Sequence[str]:
+    """What is to be run first, in a connection that commits nothing by itself.
+
+    `begun` where the driver has begun a transaction on its own.
+    """
+    kind = family(scheme)
+    return () if begun and kind in _OUTSIDE else _BEGINNINGS.get(kind, ())
 
 
 def spoken(scheme: str, row: Callable[[str], Sequence[Any]]) -> Dialect:
