@@ -7,7 +7,7 @@ else the database makes the text that is delivered, and what is compared travels
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from exportkit.errors import Location
 
 _MOST_TABLES = 1000
+# What is tried where the driver's name tells no SQL: names in double quotes, and in backticks.
+_UNKNOWN = ("", "spark")
 _OWN_TYPE = ("text", "boolean", "integer", "float", "numeric", "date", "timestamp", "timestamptz")
 
 
@@ -70,6 +72,8 @@ class AdbcSession:
         try:
             self._begin()
             self.dialect: Dialect = spoken(server.scheme, self.row)
+            if not self.dialect.name:
+                self.dialect = self._quoting()
         except BaseException:
             self.close()
             raise
@@ -78,6 +82,22 @@ class AdbcSession:
         for statement in beginnings(self._server.scheme, begun=True):
             with self._cursor() as cursor:
                 cursor.execute(statement)
+
+    def _quoting(self) -> Dialect:
+        """How a database that nobody knows writes names: in the wrong quotes they are texts."""
+        for name in _UNKNOWN:
+            dialect = replace(self.dialect, name=name)
+            it = dialect.quoted("exportkit_it")
+            with suppress(ServerError):
+                (field,) = self._answer(wording.named(it))
+                if _kind(field) in ("integer", "numeric"):
+                    return dialect
+        raise ServerError(
+            f"{self._server.shown_as} writes names in no way that is known here",
+            "other",
+            hint='neither "name" nor `name` is one',
+            location=self._at,
+        )
 
     def close(self) -> None:
         """End the transaction and the connection; a broken one makes no further noise."""

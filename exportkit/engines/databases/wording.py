@@ -32,6 +32,11 @@ def without_rows(dialect: Dialect, sql: str) -> str:
     return f"SELECT * FROM (\n{sql}\n) {_alias(dialect, 'exportkit_it')} WHERE 1 = 0"
 
 
+def named(name: str) -> str:
+    """A query of one number by a quoted name: were that name read as a text, it would be one."""
+    return f"SELECT {name} FROM (SELECT 1 AS {name}) AS exportkit_rows"
+
+
 def one_row(dialect: Dialect, relation: str) -> str:
     """A query that answers one row, or none where a FROM item has none."""
     from sqlglot import exp
