@@ -173,6 +173,16 @@ def test_what_is_not_there_is_named(crm, case):
     assert caught.value.location.file == "sources/people.yaml"
 
 
+def test_a_damaged_file_is_said_to_be_one(crm):
+    (crm.root / "cut.duckdb").write_bytes((crm.root / "crm.duckdb").read_bytes()[:5000])
+    why = r"the duckdb database cut.duckdb cannot be opened \(it is damaged, or a program is"
+    with (
+        pytest.raises(SourceError, match=why),
+        crm.open(database="adbc+duckdb:///cut.duckdb", table="people"),
+    ):
+        pass
+
+
 def test_a_driver_that_lacks_something_says_so(workspace, tmp_path, monkeypatch):
     (tmp_path / "adbc_driver_half.py").write_text("import adbc_half_missing")
     monkeypatch.syspath_prepend(tmp_path)

@@ -22,6 +22,7 @@ _NAME = ("name", "{where} has no table or column of a name that is used here", _
 _WRONG = ("types", "{where} does not answer what is declared here", _OWN)
 _BROKEN = ("other", "{where} cannot be read", "its log says more")
 _UNREACHABLE = ("gone", "{where} cannot be reached, or does not let this user in", _OWN)
+_UNOPENED = ("gone", "{where} cannot be opened", "it is damaged, or a program is writing to it")
 # The beginning of a SQLSTATE decides, the longest that fits: reason, message, hint.
 _STATES = {
     "22": VALUE,
@@ -92,7 +93,8 @@ def explain_connect(error: Exception, server: Server, at: Location) -> ServerErr
     """An error that came while a connection was made."""
     if family(server.scheme) == "postgresql" and _code(error) not in _CONNECTING:
         return postgres_failures.explain_connect(error, server.shown_as, at)
-    reason, message, hint = _CONNECTING.get(_code(error), _UNREACHABLE)
+    unknown = _UNOPENED if family(server.scheme) == "duckdb" else _UNREACHABLE
+    reason, message, hint = _CONNECTING.get(_code(error), unknown)
     return ServerError(message.format(where=server.shown_as), reason, hint=hint, location=at)
 
 

@@ -173,7 +173,8 @@ def _secrets(parts: SplitResult) -> list[str]:
 
 def _place(parts: SplitResult) -> str:
     """Where the server is, without user, password and options."""
-    where = f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    host, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
+    where = host + path if host else path.removeprefix("/")
     return f" {where}" if where else ""
 
 
