@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from exportkit.config.references import FORMS, REFERENCE, has_reference, malformed
 from exportkit.errors import Complaint
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # The last words of a key whose value is a secret: refresh_token, clientSecret, X-Api-Key.
 _SECRET_ENDING = re.compile(
-    r"(^| )(pass|passwd|password|passphrase|pwd|secret|token|credentials?|bearer|authorization"
-    r"|apikey|(api|access|secret|private|signing|encryption|account|auth|license) key)$"
+    r"(^| )(pass|passwd|password|passphrase|pwd|secret|token|credentials?|bearer"
+    r"|authorization( header)?|apikey|private key pkcs value"
+    r"|(api|access|secret|private|signing|encryption|account|auth|license) key)$"
 )
 # Wider: a value under such a key is never quoted.
 _SENSITIVE = re.compile(r"pass|pwd|secret|token|credential|bearer|auth|api.?key|[a-z_-]key$", re.I)
@@ -77,6 +79,12 @@ def looks_secret(text: str) -> bool:
     return bool(_IN_URL.search(bare) or _TOKEN.search(bare))
 
 
+def secret_options(query: str) -> list[str]:
+    """What a URL's query says under names of secrets, escaped as it stands there."""
+    options = (option.partition("=") for option in query.split("&"))
+    return [value for name, _, value in options if value and is_secret_key(unquote(name))]
+
+
 def plain_secrets(document: Document, kind: str) -> Iterator[Complaint]:
     """Complaints about secrets in plain text, and about references where none are replaced."""
     for path, text in _texts(document.data, ()):
@@ -86,10 +94,15 @@ def plain_secrets(document: Document, kind: str) -> Iterator[Complaint]:
             yield Complaint(
                 "found a secret in plain text", document.locate(path, key=True), _REMEDY[kind]
             )
-        if looks_secret(text):
+        if looks_secret(text) or (path == ("database",) and _says_secret(text)):
             yield Complaint(
                 "found a password or token in plain text", document.locate(path), _REMEDY[kind]
             )
+
+
+def _says_secret(url: str) -> bool:
+    """Whether an option of a database's URL is a secret by its name, however short it is."""
+    return bool(secret_options(REFERENCE.sub("", url).partition("?")[2]))
 
 
 def _misplaced(document: Document, kind: str, path: Steps, text: str) -> Iterator[Complaint]:

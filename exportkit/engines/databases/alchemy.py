@@ -4,8 +4,6 @@ Every column travels as the text that the database makes of it. Rows come in par
 thousand, and pyarrow makes columns of a part at once.
 """
 
-# ruff: noqa: S608 - names are quoted by the dialect, expressions checked by `predicates`
-
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
@@ -13,25 +11,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from exportkit.config.phrases import short
-from exportkit.engines.databases import postgres_sql
+from exportkit.engines.databases import wording
 from exportkit.engines.databases.alchemy_failures import explain
-from exportkit.engines.databases.servers import ServerError, family, needing
-from exportkit.engines.databases.translations import dialect_of
+from exportkit.engines.databases.alchemy_kinds import kind_of_column
+from exportkit.engines.databases.beginnings import beginnings, spoken
+from exportkit.engines.databases.servers import ServerError, needing
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
-    from sqlalchemy import Connection, CursorResult, Engine
+    from sqlalchemy import URL, Connection, CursorResult, Engine
 
     from exportkit.engines.databases.dialects import Dialect
     from exportkit.engines.databases.servers import Server
     from exportkit.errors import Location
 
 _PART = 10_000
-_LONGEST_NAME = 128
 # Where a URL names no driver: the one that the extra installs. Package, extra.
 _DRIVERS = {
     "mysql": ("mysql+pymysql", "pymysql", "mysql"),
@@ -41,22 +38,11 @@ _DRIVERS = {
     "snowflake": ("snowflake", "snowflake-sqlalchemy", "snowflake"),
     "bigquery": ("bigquery", "sqlalchemy-bigquery", "bigquery"),
 }
-# One snapshot, nothing written, times in UTC; as far as each kind of database has these.
-_BEGINNINGS = {
-    "mysql": (
-        "SET NAMES utf8mb4",
-        "SET time_zone = '+00:00'",
-        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-    ),
-    "oracle": ("ALTER SESSION SET TIME_ZONE = 'UTC'", "SET TRANSACTION READ ONLY"),
-    "mssql": ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT",),
-    "sqlite": ("PRAGMA query_only = ON", "BEGIN"),
-    "postgresql": (
-        "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
-        "SET TIME ZONE 'UTC'",
-    ),
-}
+# Options that a dialect takes from a program and not from a URL; some are paths.
+_BESIDE = {"snowflake": ("host", "protocol", "private_key_file", "token_file_path")}
+_PATHS = ("private_key_file", "token_file_path")
+# What decides how values become text is the same for every account.
+_SESSION = {"snowflake": {"TIMEZONE": "UTC", "DATE_OUTPUT_FORMAT": "YYYY-MM-DD"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +61,8 @@ class Field:
     def as_value(self) -> tuple[str, str | None]:
         """The same, and what the engine makes of it to compare."""
         kinds = {"integer": "BIGINT", "numeric": "DOUBLE", "float": "DOUBLE"}
-        kinds |= {"boolean": "BIGINT", "date": "DATE", "timestamp": "TIMESTAMP"}
+        kinds |= {"date": "DATE", "timestamp": "TIMESTAMP"}
+        kinds |= {"boolean": "BIGINT" if self.type == "tinyint" else "BOOLEAN"}
         return self.written, kinds.get(self.kind)
 
 
@@ -84,17 +71,14 @@ class AlchemySession:
 
     def __init__(self, server: Server, at: Location) -> None:
         self._server, self._at = server, at
-        self.dialect: Dialect = dialect_of(server.scheme)
         self._connection: Connection | None = None
         self._engine = _engine(server, at)
         with self._explained():
             self._connection = self._engine.connect().execution_options(no_parameters=True)
         try:
-            for statement in _BEGINNINGS.get(family(server.scheme), ()):
+            for statement in beginnings(server.scheme):
                 self._run(statement).close()
-            if family(server.scheme) == "postgresql":
-                (version,) = self.row("SELECT current_setting('server_version_num')")
-                self.dialect = postgres_sql.dialect(int(version), "default")
+            self.dialect: Dialect = spoken(server.scheme, self.row)
         except BaseException:
             self.close()
             raise
@@ -112,19 +96,12 @@ class AlchemySession:
 
     def relation(self, table: str | None, query: str | None, at: Location) -> str:
         """The FROM item for a table, with its schema, or a query."""
-        if table is None:
-            return f"(\n{query}\n) {self._alias('exportkit_rows')}"
-        parts = [part.strip().strip('"`[]') for part in table.split(".")]
-        for part in parts:
-            if not part or len(part) > _LONGEST_NAME:
-                raise SourceError(f"{short(table)!r} is no name of a table", location=at)
-        return ".".join(map(self.dialect.quoted, parts))
+        return wording.relation(self.dialect, table, query, at)
 
     def describe(self, sql: str) -> Sequence[Field]:
         """The columns of a query, by the driver's description of an answer without rows."""
-        answer = f"SELECT * FROM (\n{sql}\n) {self._alias('exportkit_it')} WHERE 1 = 0"
         with self._explained():
-            result = self._run(answer)
+            result = self._run(wording.without_rows(self.dialect, sql))
             fields = [self._field(result, n, column) for n, column in enumerate(_columns(result))]
             result.close()
         return fields
@@ -142,11 +119,8 @@ class AlchemySession:
 
     def is_empty(self, relation: str) -> bool:
         """Whether a FROM item has no row."""
-        from sqlglot import exp
-
-        one = exp.select("1 AS it").from_("exportkit_it").limit(1).sql(self.dialect.name or None)
         with self._explained():
-            return not self._run(one.replace("exportkit_it", relation)).all()
+            return not self._run(wording.one_row(self.dialect, relation)).all()
 
     def stream(self, sql: str) -> Iterator[pa.RecordBatch]:
         """The rows of a query, a part at a time."""
@@ -175,8 +149,11 @@ class AlchemySession:
         if self._connection is None:
             return []
         with suppress(sqlalchemy.exc.SQLAlchemyError):
-            look = sqlalchemy.inspect(self._engine)
-            return sorted([*look.get_table_names(), *look.get_view_names()])
+            look, dialect = sqlalchemy.inspect(self._engine), self._engine.dialect
+            names = [*look.get_table_names(), *look.get_view_names()]
+            if dialect.requires_name_normalize:  # it shows in small letters what is in capitals
+                names = [str(dialect.denormalize_name(name)) for name in names]
+            return sorted(names)
         return []
 
     def fingerprint(self, table: str | None) -> str:  # noqa: ARG002 - none says what changed
@@ -201,21 +178,8 @@ class AlchemySession:
 
     def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:
         name, code = str(column[0]), column[1]
-        kind, shown = _kind(self._engine, result, place, code)
-        return Field(name, shown, kind, self._text_of(name, kind))
-
-    def _text_of(self, name: str, kind: str) -> str:
-        from sqlglot import exp
-
-        column = self.dialect.quoted(name)
-        if kind == "text":
-            return column
-        cast = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), "text")
-        return str(cast.sql(self.dialect.name or None, identify=True))
-
-    def _alias(self, name: str) -> str:
-        word = "" if family(self._server.scheme) == "oracle" else "AS "
-        return word + name
+        kind, shown = kind_of_column(self._engine.dialect, result.cursor, place, code)
+        return Field(name, shown, kind, wording.as_text(self.dialect, name, kind))
 
 
 def _engine(server: Server, at: Location) -> Engine:
@@ -227,8 +191,13 @@ def _engine(server: Server, at: Location) -> Engine:
     )
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
-        with needing(server, package, extra):
-            return sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+        beside = _beside(server, url)
+        with needing(server, package, extra, at):
+            return sqlalchemy.create_engine(
+                url.difference_update_query(beside),
+                connect_args=beside | _session(url),
+                poolclass=sqlalchemy.NullPool,
+            )
     except sqlalchemy.exc.NoSuchModuleError:
         raise SourceError(
             f"{scheme}:// needs {package}, which is not installed",
@@ -237,6 +206,22 @@ def _engine(server: Server, at: Location) -> Engine:
         ) from None
     except (sqlalchemy.exc.ArgumentError, ValueError, TypeError):
         raise SourceError("this is not the URL of a database", location=at) from None
+
+
+def _beside(server: Server, url: URL) -> dict[str, str]:
+    """Options of the URL that a dialect is to be handed beside it. Paths begin at the workspace."""
+    found = {name: str(url.query.get(name, "")) for name in _BESIDE.get(url.get_backend_name(), ())}
+    return {
+        name: str(server.root / value) if name in _PATHS else value
+        for name, value in found.items()
+        if value
+    }
+
+
+def _session(url: URL) -> dict[str, dict[str, str]]:
+    """A new one each time: there is a driver that writes into what it is given."""
+    settings = _SESSION.get(url.get_backend_name())
+    return {"session_parameters": dict(settings)} if settings else {}
 
 
 def _abandon(cursor: Any) -> None:
@@ -249,39 +234,3 @@ def _abandon(cursor: Any) -> None:
 
 def _columns(result: CursorResult[Any]) -> Sequence[Sequence[Any]]:
     return list(getattr(result.cursor, "description", None) or ())
-
-
-def _kind(engine: Engine, result: CursorResult[Any], place: int, code: Any) -> tuple[str, str]:
-    """The kind of a column and a name for its type, by the driver's code for it."""
-    if engine.dialect.name in ("mysql", "mariadb"):
-        return _mysql_kind(result, place, code)
-    driver = engine.dialect.dbapi
-    named = {"STRING": "text", "BINARY": "bytes", "NUMBER": "numeric", "DATETIME": "timestamp"}
-    for name, kind in named.items():
-        known = getattr(driver, name, None)
-        with suppress(Exception):
-            if code is not None and known is not None and known == code:
-                return kind, name.lower()
-    return "other", "unknown"
-
-
-_MYSQL = {
-    **dict.fromkeys((1,), "boolean"),
-    **dict.fromkeys((2, 3, 8, 9, 13), "integer"),
-    **dict.fromkeys((4, 5), "float"),
-    **dict.fromkeys((0, 246), "numeric"),
-    **dict.fromkeys((10, 14), "date"),
-    **dict.fromkeys((7, 12), "timestamp"),
-    11: "time",
-    **dict.fromkeys((15, 247, 248, 249, 250, 251, 252, 253, 254), "text"),
-}
-_BYTES, _GEOMETRY, _BIT = 63, 255, 16
-
-
-def _mysql_kind(result: CursorResult[Any], place: int, code: int) -> tuple[str, str]:
-    """The driver's code does not tell BLOB from TEXT; the character set beside it does."""
-    kind = _MYSQL.get(code, "bytes" if code in (_GEOMETRY, _BIT) else "other")
-    facts = getattr(getattr(result.cursor, "_result", None), "fields", None)
-    if kind == "text" and facts and facts[place].charsetnr == _BYTES:
-        kind = "bytes"
-    return kind, kind

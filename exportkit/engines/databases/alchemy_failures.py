@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from exportkit.engines.databases.servers import Server
     from exportkit.errors import Location
 
-_AGAIN = "nothing of what was read was lost or sent twice: run again when the database is back"
-_DENIED = ("denied", "{where} does not accept the user or the password", "the URL names the user")
-_GONE = ("gone", "{where} went away while it was read", _AGAIN)
-_LATE = ("timeout", "{where} ended the query: it took too long", "raise the limit for this user")
-_VALUE = ("value", "{where}: a value cannot be read as an expression asks", "say it in `query:`")
+# What is said of all databases: reason, message, hint.
+AGAIN = "nothing of what was read was lost or sent twice: run again when the database is back"
+DENIED = ("denied", "{where} does not accept the user or the password", "the URL names the user")
+GONE = ("gone", "{where} went away while it was read", AGAIN)
+LATE = ("timeout", "{where} ended the query: it took too long", "raise the limit for this user")
+VALUE = ("value", "{where}: a value cannot be read as an expression asks", "say it in `query:`")
 _NAME = ("name", "{where}: {words}", None)
 # By MySQL's number: reason, message, hint. Only words about names and SQL are shown.
 _MYSQL = {
     1044: ("denied", "{where} does not let this user in", "ask for the right to SELECT there"),
-    1045: _DENIED,
-    1698: _DENIED,
+    1045: DENIED,
+    1698: DENIED,
     1049: ("name", "{where}: there is no such database", "the URL ends with its name"),
     2003: ("gone", "{where} cannot be reached", "try the same with its own client"),
     2005: ("gone", "{where} cannot be reached: the name of the host is not known", None),
@@ -40,22 +41,22 @@ _MYSQL = {
     1064: ("statement", "{where} cannot read the SQL", "try it with its own client"),
     1792: ("statement", "{where}: the query writes, and the transaction is read-only", None),
     1267: ("types", "{where}: texts of different collations meet", None),
-    1292: _VALUE,
-    1365: _VALUE,
-    1690: _VALUE,
-    1969: _LATE,
-    3024: _LATE,
-    1317: _LATE,
-    2006: _GONE,
-    2013: _GONE,
-    1053: _GONE,
-    1927: _GONE,
+    1292: VALUE,
+    1365: VALUE,
+    1690: VALUE,
+    1969: LATE,
+    3024: LATE,
+    1317: LATE,
+    2006: GONE,
+    2013: GONE,
+    1053: GONE,
+    1927: GONE,
 }
 _BY_CLASS = {
-    "OperationalError": ("gone", "{where} cannot be reached or read", _AGAIN),
-    "InterfaceError": ("gone", "{where} cannot be reached or read", _AGAIN),
+    "OperationalError": ("gone", "{where} cannot be reached or read", AGAIN),
+    "InterfaceError": ("gone", "{where} cannot be reached or read", AGAIN),
     "ProgrammingError": ("types", "{where} does not answer what is declared here", None),
-    "DataError": _VALUE,
+    "DataError": VALUE,
 }
 
 

@@ -28,7 +28,7 @@ _PORTABLE = words("""
     CurrentDate CurrentTimestamp Extract Year Quarter Month Day Hour Minute
     Floor Ceil Abs Round
 """)
-_DOUBLE_QUOTES = words("postgres redshift snowflake oracle sqlite trino")
+_DOUBLE_QUOTES = words("postgres redshift snowflake oracle sqlite trino duckdb")
 _PARTS = words("YEAR QUARTER MONTH DAY HOUR MINUTE")
 
 
@@ -39,6 +39,7 @@ class Dialect:
     `name` is sqlglot's, `title` people's. `functions` are the nodes that may be used besides the
     portable ones, `parts` what `extract` may ask for besides. `pin` gets a node, its parts pinned
     already, with the kinds of the columns, and answers what is to stand in its place, or None.
+    `is_native` where the database speaks the SQL that expressions are written in.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Dialect:
     functions: Collection[str] = ()
     parts: Collection[str] = ()
     pin: Callable[[exp.Expr, Mapping[str, str]], exp.Expr | None] = lambda _node, _kinds: None
+    is_native: bool = False
 
     def quoted(self, name: str) -> str:
         """A name as this database writes it, with its case."""
@@ -81,7 +83,7 @@ class Dialect:
         from sqlglot import exp
 
         tree = check_tree(sql, columns, dialect="duckdb")
-        for node in list(tree.walk()):
+        for node in [] if self.is_native else list(tree.walk()):
             self._check(node, sql)
             if isinstance(node, exp.Anonymous) and node is not tree:
                 node.replace(_renamed(node))

@@ -10,12 +10,13 @@ are Arrow before Python sees them.
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from exportkit.config.phrases import short
+from exportkit.engines.databases.cursors import batches_of, open_cursor
 from exportkit.engines.databases.postgres_failures import explain, explain_connect
 from exportkit.engines.databases.postgres_sql import TITLE, dialect
 from exportkit.engines.databases.servers import ServerError, driver
@@ -24,6 +25,7 @@ from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     import pyarrow as pa
 
@@ -121,7 +123,7 @@ class PostgresqlSession:
 
     def __init__(self, server: Server, at: Location) -> None:
         adbc = driver(
-            server, "adbc_driver_postgresql.dbapi", "adbc-driver-postgresql", "postgresql"
+            server, "adbc_driver_postgresql.dbapi", "adbc-driver-postgresql", "postgresql", at
         )
         self._server, self._at = server, at
         self._streaming: Any = None
@@ -224,7 +226,7 @@ class PostgresqlSession:
             self._streaming = cursor
             cursor.execute(sql)
             try:
-                yield from _reader(cursor)
+                yield from batches_of(cursor)
             except GeneratorExit:  # the rest of the rows would be waited for
                 self.cancel()
                 raise
@@ -273,25 +275,11 @@ class PostgresqlSession:
         with self._cursor() as cursor:
             cursor.execute(statement)
 
-    @contextmanager
-    def _cursor(self) -> Iterator[Any]:
+    def _cursor(self) -> AbstractContextManager[Any]:
         """A cursor; what goes wrong with it comes out explained."""
-        import adbc_driver_manager as adbc
-
-        cursor = self._connection.cursor()
-        try:
-            yield cursor
-        except (adbc.Error, OSError) as error:
-            raise explain(error, self._server.shown_as, self._at) from None
-        finally:
-            with suppress(Exception):
-                cursor.close()
-
-
-def _reader(cursor: Any) -> Any:
-    """The cursor's batches, with errors that keep their SQLSTATE: Arrow's own reader drops it."""
-    results = getattr(cursor, "_results", None)
-    return getattr(results, "reader", None) or cursor.fetch_record_batch()
+        return open_cursor(
+            self._connection, lambda error: explain(error, self._server.shown_as, self._at)
+        )
 
 
 def _field(field: pa.Field) -> Field:

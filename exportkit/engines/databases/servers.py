@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from exportkit.config.references import REFERENCE, resolve
+from exportkit.config.secrets import secret_options
 from exportkit.errors import ExportkitError, SourceError
 from exportkit.redaction import conceal
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 FILES = ("sqlite", "duckdb")
 """Schemes of databases that are files."""
+
+ADBC = "adbc+"
+"""What schemes begin with that name an ADBC driver: `adbc+DRIVER`, `adbc+DRIVER+SCHEME`."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+._-]*)://", re.IGNORECASE)
 
@@ -46,11 +50,15 @@ REASONS = ("types", "value", "name", "statement", "denied", "timeout", "gone", "
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A database server. `url` has the password in it; `shown_as` is for messages."""
+    """A database server. `url` has the password in it; `shown_as` is for messages.
+
+    `root` is where the paths of databases begin that a driver opens as files.
+    """
 
     scheme: str
     url: str = field(repr=False)
     shown_as: str
+    root: Path
 
     @property
     def dialect(self) -> str:
@@ -71,13 +79,18 @@ _DIALECTS = {
     "clickhouse": "clickhouse",
     "databricks": "databricks",
     "sqlite": "sqlite",
+    "duckdb": "duckdb",
 }
 
 
 def family(scheme: str) -> str:
-    """`postgresql` for postgresql, postgres and postgresql+psycopg."""
-    name = scheme.partition("+")[0]
+    """`postgresql` for postgresql, postgres, postgresql+psycopg and adbc+postgresql."""
+    name = _first(scheme)
     return _SAME.get(name, name)
+
+
+def _first(scheme: str) -> str:
+    return scheme.removeprefix(ADBC).partition("+")[0]
 
 
 def sql_dialect(scheme: str) -> str:
@@ -133,8 +146,9 @@ def find_server(source: Source, root: Path) -> Server:
     url = REFERENCE.sub(one, text)
     found = _SCHEME.match(url)
     try:
-        parts = urlsplit(url)
-        secret, place = parts.password, _place(parts)
+        # Python knows no schemes with an underscore, and would take the rest for a path.
+        parts = urlsplit(f"x://{url.partition('://')[2]}")
+        secrets, place = _secrets(parts), _place(parts)
     except ValueError:
         found = None
     if found is None:
@@ -143,23 +157,29 @@ def find_server(source: Source, root: Path) -> Server:
             hint="a URL looks like postgresql://user:${env:PASSWORD}@host:5432/database",
             location=at,
         )
-    if secret:
+    for secret in secrets:
         conceal(secret)
         conceal(unquote(secret))
     scheme = found[1].lower()
-    return Server(
-        scheme, url, f"the {scheme.partition('+')[0]} database" + ("" if whole else place)
-    )
+    shown_as = f"the {_first(scheme)} database" + ("" if whole else place)
+    return Server(scheme, url, shown_as, root)
+
+
+def _secrets(parts: SplitResult) -> list[str]:
+    """The password, and what the options say under a name of a secret; escaped as they stand."""
+    named = secret_options(parts.query)
+    return [*named, parts.password] if parts.password else named
 
 
 def _place(parts: SplitResult) -> str:
     """Where the server is, without user, password and options."""
-    where = f"{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+    host, path = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
+    where = host + path if host else path.removeprefix("/")
     return f" {where}" if where else ""
 
 
 @contextmanager
-def needing(server: Server, package: str, extra: str) -> Iterator[None]:
+def needing(server: Server, package: str, extra: str, at: Location) -> Iterator[None]:
     """Import a driver inside of it; SourceError names the extra where it is not installed."""
     try:
         yield
@@ -169,12 +189,13 @@ def needing(server: Server, package: str, extra: str) -> Iterator[None]:
             f"{server.scheme}:// needs {package}, which is not installed"
             + (f" ({missing} is missing)" if missing and missing not in package else ""),
             hint=f"pip install 'exportkit[{extra}]'" if extra else f"pip install {package}",
+            location=at,
         ) from None
 
 
-def driver(server: Server, module: str, package: str, extra: str) -> ModuleType:
+def driver(server: Server, module: str, package: str, extra: str, at: Location) -> ModuleType:
     """A driver's module. SourceError names the extra where it is not installed."""
-    with needing(server, package, extra):
+    with needing(server, package, extra, at):
         return import_module(module)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from exportkit.engines.databases.servers import ADBC
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -80,6 +82,10 @@ def open_session(server: Server, at: Location) -> Session:
         from exportkit.engines.databases.postgresql import PostgresqlSession
 
         return PostgresqlSession(server, at)
+    if server.scheme.startswith(ADBC):
+        from exportkit.engines.databases.adbc import AdbcSession
+
+        return AdbcSession(server, at)
     from exportkit.engines.databases.alchemy import AlchemySession
 
     return AlchemySession(server, at)

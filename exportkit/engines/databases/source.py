@@ -248,9 +248,11 @@ class OpenDatabase:
         try:
             fields = self._session.describe(f"SELECT * FROM {self._relation}")
         except ServerError as error:
-            hint = error.hint
-            if error.reason == "name" and self.source.table:
-                hint = nearest_hint(self.source.table, self._session.tables())
+            hint, table = error.hint, self.source.table
+            if error.reason in ("name", "types") and table:
+                known = self._session.tables()
+                if known and table not in known:
+                    hint = nearest_hint(table, known)
             raise ServerError(error.message, error.reason, hint=hint, location=self._at) from None
         names = [field.name for field in fields]
         for n, name in enumerate(names):

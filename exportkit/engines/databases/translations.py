@@ -15,4 +15,6 @@ def dialect_of(scheme: str) -> Dialect:
         return postgres_sql.dialect(_NEWEST, None)
     if family(scheme) == "mysql":
         return mysql_sql.dialect()
+    if family(scheme) == "duckdb":
+        return Dialect("duckdb", "DuckDB", is_native=True)
     return Dialect(sql_dialect(scheme), scheme or "this database")

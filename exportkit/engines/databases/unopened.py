@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exportkit.engines.databases.servers import sql_dialect
+from exportkit.engines.databases.servers import ADBC, sql_dialect
 from exportkit.engines.databases.statements import check_query
 from exportkit.engines.databases.translations import dialect_of
 from exportkit.engines.predicates import ExpressionError, check_tree
@@ -41,6 +41,10 @@ def complaints_unopened(source: Source, scheme: str) -> list[Complaint]:
     """
     found: list[Complaint] = []
     try:
+        if scheme.startswith(ADBC):
+            from exportkit.engines.databases.adbc_drivers import check_driver
+
+            check_driver(scheme, source.document.locate(("database",)))
         checked_query(source, sql_dialect(scheme))
     except SourceError as error:
         found += error.complaints
