@@ -1,7 +1,7 @@
 """Spark Connect servers for tests: Sail from its wheel, and Apache Spark where there is Java.
 
 Sail starts in half a second, in a process of its own, so that it can be killed. Apache Spark takes
-ten times as long, so all processes of a test run share one, which ends when the run does.
+far longer, so all processes of a test run share one, which ends when the run does.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ with open(log, "wb") as out:
 _CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
 
-# Started in a third of the time that it takes otherwise: what it compiles lives for a minute.
+# Meant to start sooner: what it compiles lives for a minute.
 _JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.level=ERROR"
 _SETTINGS = {
     "spark.connect.grpc.binding.address": "127.0.0.1",
