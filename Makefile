@@ -12,6 +12,7 @@ PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 pyth
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 INSTALLED := .venv/.installed
 INSTALLED_DEV := .venv/.installed-dev
+INSTALLED_SPARK := .venv/.installed-spark
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -19,7 +20,7 @@ help: ## say what there is
 demo: $(INSTALLED) ## run the sample workspace, in a copy at ./demo
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" configs/demo.sh
 
-test: lint ## check the code, then run every test
+test: lint $(INSTALLED_SPARK) ## check the code, then run every test
 	@# Processes that tests start keep bytecode, or each would compile everything anew.
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n auto --maxprocesses 8
 
@@ -58,3 +59,7 @@ $(INSTALLED): $(PROJECTS)
 $(INSTALLED_DEV): $(INSTALLED)
 	.venv/bin/python -m pip install --quiet --group dev
 	@touch $@
+
+# Without Java or a network there is no Apache Spark, and its tests say so and are skipped.
+$(INSTALLED_SPARK): $(INSTALLED_DEV)
+	@.venv/bin/python tests/apachespark.py && touch $@ || true

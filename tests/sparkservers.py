@@ -1,25 +1,26 @@
-"""Spark Connect servers for tests: Sail from its wheel, and Apache Spark where it can be had.
+"""Spark Connect servers for tests: Sail from its wheel, and Apache Spark where there is Java.
 
-Sail starts in half a second, in a process of its own, so that it can be killed. Apache Spark needs
-Java and SPARK_HOME, with a Spark that has the Connect server (pip's `pyspark` does).
+Sail starts in half a second, in a process of its own, so that it can be killed. Apache Spark takes
+far longer, so all processes of a test run share one, which ends when the run does.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+import apachespark
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _SAIL = """
 import sys
@@ -29,18 +30,49 @@ server.start(background=True)
 print(server.listening_address[1], flush=True)
 sys.stdin.read()
 """
+# Starts a server that outlives whoever starts it, and ends when the process with this id does,
+# however that happens.
+_GUARD = """
+import os, subprocess, sys, time
+owner, log, *command = sys.argv[1:]
+if os.fork():
+    sys.exit()
+os.setsid()
+with open(log, "wb") as out:
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    while server.poll() is None:
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            server.kill()
+        time.sleep(0.5)
+    out.write(b"ended")
+"""
 _CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
+# Meant to start sooner: what it compiles lives for a minute.
+_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.level=ERROR"
+_SETTINGS = {
+    "spark.connect.grpc.binding.address": "127.0.0.1",
+    "spark.log.level": "ERROR",
+    "spark.sql.catalogImplementation": "in-memory",
+    "spark.sql.leafNodeDefaultParallelism": "1",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.ui.enabled": "false",
+}
 
 
 @dataclass
 class SparkServer:
-    """A running server. `kind` is sail or apache."""
+    """A running server. `kind` is sail or apache; one that tests may kill has a process."""
 
     kind: str
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None = None
 
     def kill(self) -> None:
+        assert self.process
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
@@ -63,42 +95,36 @@ def start_sail() -> SparkServer:
     return SparkServer("sail", f"sc://127.0.0.1:{int(process.stdout.readline())}", process)
 
 
-def start_apache(folder: Path) -> SparkServer:
-    """Apache Spark in local mode; skips the test where there is none."""
-    home = os.environ.get("SPARK_HOME")
-    if not home or not shutil.which("java"):
-        pytest.skip("Apache Spark needs Java, and SPARK_HOME with the Connect server")
+def _start_apache(home: Path, folder: Path, owner: int) -> str:
+    """Start Apache Spark in local mode, for as long as `owner` lives. Answers its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {
-        "spark.connect.grpc.binding.address": "127.0.0.1",
+    settings = _SETTINGS | {
         "spark.connect.grpc.binding.port": str(port),
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.local.dir": str(folder / "local"),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
     }
-    process = subprocess.Popen(
+    log = folder / "log"
+    subprocess.run(
         [
-            *(str(Path(home) / "bin" / "spark-submit"), "--master", "local[2]"),
-            *("--driver-memory", "1g", "--class", _CONNECT),
+            *(sys.executable, "-c", _GUARD, str(owner), str(log)),
+            *(str(home / "bin" / "spark-submit"), "--master", "local[2]", "--class", _CONNECT),
+            *("--driver-memory", "1g", "--driver-java-options", _JAVA),
             *(part for name, value in settings.items() for part in ("--conf", f"{name}={value}")),
         ],
         cwd=folder,
-        env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        text=True,
+        env={**os.environ, "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
+        check=True,
     )
-    server = SparkServer("apache", f"sc://127.0.0.1:{port}", process)
-    for _ in range(600):
+    for _ in range(1000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return server
-        assert process.poll() is None, "Apache Spark did not start"
+                return f"sc://127.0.0.1:{port}"
+        said = log.read_bytes() if log.exists() else b""
+        assert not said.endswith(b"ended"), f"Apache Spark did not start: {said[-2000:]!r}"
         time.sleep(0.1)
-    server.kill()
-    raise AssertionError("Apache Spark did not start within a minute")
+    raise AssertionError(f"Apache Spark did not start in time: {said[-2000:]!r}")
 
 
 @pytest.fixture(scope="session")
@@ -110,11 +136,22 @@ def sail() -> Iterator[SparkServer]:
 
 
 @pytest.fixture(scope="session")
-def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkServer]:
-    """Apache Spark, once for all tests of a process; do not kill it."""
-    server = start_apache(tmp_path_factory.mktemp("apache"))
-    yield server
-    server.kill()
+def apache(tmp_path_factory: pytest.TempPathFactory) -> SparkServer:
+    """Apache Spark, once for all processes of a test run; skips the test where there is none."""
+    try:
+        home = apachespark.home()
+    except LookupError as missing:
+        pytest.skip(str(missing))
+    base, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one of several, each in a folder of its own
+        base, owner = base.parent, os.getppid()
+    folder = base / "apache"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        address = folder / "address"
+        if not address.exists():
+            address.write_text(_start_apache(home, folder, owner), encoding="utf-8")
+        return SparkServer("apache", address.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(params=["sail", "apache"])
