@@ -90,7 +90,7 @@ def lay_out(data: Path, rows: int) -> None:
 def report(results: list[tuple[Case, Race, list[str]]], rows: int, pairs: int) -> str:
     """The results as Markdown: the machine, a table, the cases in words."""
     lines = [
-        f"{machine()}; {rows:,} rows, {pairs} pairs.",
+        f"{machine()}; {rows:,} rows, {pairs} {'pair' if pairs == 1 else 'pairs'}.",
         "",
         "| case | floor | exportkit | wall | CPU | memory, floor | exportkit | memory | bound | |",
         "| --- | --: | --: | --: | --: | --: | --: | --: | --- | --- |",
