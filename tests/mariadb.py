@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +90,7 @@ def _started(programs: list[str | None], name: str) -> Iterator[MariaDatabase]:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/"}
     made = [install, "--no-defaults", data, "--auth-root-authentication-method=normal"]
     subprocess.run([*made, "--skip-test-db"], check=True, **quiet, **as_user)
-    with socket.create_server((_HOST, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [server, "--no-defaults", data, f"--port={port}", f"--bind-address={_HOST}"]
     options = [f"--socket={folder / 'sock'}", f"--pid-file={folder / 'pid'}", "--skip-log-bin"]
     small = ["--innodb-buffer-pool-size=32M", "--innodb-flush-log-at-trx-commit=0"]

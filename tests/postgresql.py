@@ -13,7 +13,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ def started_server() -> Iterator[Server]:
             folder.chmod(0o755)
             shutil.chown(folder, as_user["user"], as_user["group"])
         password = _initialized(programs, folder, as_user)
-        server = Server(programs, _free_port(), password)
+        server = Server(programs, free_port(), password)
         command = [programs / "postgres", "-D", folder / "data", "-p", str(server.port)]
         options = [part for key, value in _SETTINGS.items() for part in ("-c", f"{key}={value}")]
         with subprocess.Popen(
@@ -180,11 +180,6 @@ def _unprivileged() -> dict[str, Any]:
     if os.name != "posix" or os.geteuid() != 0:
         return {}
     return {"user": "nobody", "group": "nogroup", "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _wait_for(server: Server, process: subprocess.Popen[bytes]) -> None:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import subprocess
-import time
 import warnings
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from loopback import HOST, free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HOST = "127.0.0.1"
 # A client that is newer than the server wants to be told more when it signs in.
 _SERVER = f"""
 import importlib
@@ -39,7 +37,7 @@ class Answer(server.JSONResponse):
         super().__init__(content, *rest, **more)
 
 server.JSONResponse = Answer
-uvicorn.run(server.app, host="{_HOST}", port=int(sys.argv[1]))
+uvicorn.run(server.app, host="{HOST}", port=int(sys.argv[1]))
 """
 
 
@@ -52,20 +50,20 @@ class Snowflake:
     @property
     def url(self) -> str:
         """As a user of the database CRM."""
-        options = f"host={_HOST}&port={self.port}&protocol=http"
+        options = f"host={HOST}&port={self.port}&protocol=http"
         return f"snowflake://me:geheim@fakesnow/crm/public?{options}"
 
     @property
     def adbc(self) -> str:
         """The same by the driver for ADBC."""
-        where = f"me:geheim@{_HOST}:{self.port}/crm/public"
+        where = f"me:geheim@{HOST}:{self.port}/crm/public"
         return f"adbc+snowflake://{where}?account=fakesnow&protocol=http"
 
     def run(self, *statements: str) -> Any:
         """Run statements; answers the rows of the last."""
         import snowflake.connector as snow
 
-        where = {"host": _HOST, "port": self.port, "protocol": "http", "account": "fakesnow"}
+        where = {"host": HOST, "port": self.port, "protocol": "http", "account": "fakesnow"}
         who = {"user": "me", "password": "geheim", "database": "crm", "schema": "public"}
         with warnings.catch_warnings(category=FutureWarning, action="ignore"):
             connection = snow.connect(**who, **where)
@@ -86,12 +84,11 @@ def snowflake() -> Iterator[Snowflake]:
 @contextmanager
 def started_server(python: str) -> Iterator[Snowflake]:
     """A new server by this Python, with an empty database."""
-    with socket.create_server((_HOST, 0)) as free:
-        port = int(free.getsockname()[1])
+    port = free_port()
     command = [python, "-c", _SERVER, str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             server = Snowflake(port)
             server.run(
                 "CREATE DATABASE IF NOT EXISTS crm", "CREATE SCHEMA IF NOT EXISTS crm.public"
@@ -99,16 +96,3 @@ def started_server(python: str) -> Iterator[Snowflake]:
             yield server
         finally:
             process.terminate()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, "the server did not start"
-        assert time.monotonic() < deadline, "the server does not answer"
-        try:
-            socket.create_connection((_HOST, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return

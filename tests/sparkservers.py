@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import apachespark
 import pytest
 from filelock import FileLock
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,9 +98,7 @@ def start_sail() -> SparkServer:
 
 def _start_apache(home: Path, folder: Path, owner: int) -> str:
     """Start Apache Spark in local mode, for as long as `owner` lives. Answers its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = _SETTINGS | {
         "spark.connect.grpc.binding.port": str(port),
         "spark.local.dir": str(folder / "local"),

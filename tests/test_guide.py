@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from loopback import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,12 +90,6 @@ class Reader:
         for server in self.servers:
             server.kill()
             server.communicate()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def make_environment(folder: Path) -> None:

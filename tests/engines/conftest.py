@@ -13,6 +13,7 @@ from exportkit.config.source import Source, read_source
 from exportkit.engines.sources import OpenSource, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -43,6 +44,26 @@ class Workspace:
             frame = opened.select(texts=columns, segments=["all"])
             with opened.explained():
                 return rows(frame)
+
+    def answers(
+        self, place: Mapping[str, str], conditions: Sequence[str], *, by: str = "id", **asked: Any
+    ) -> dict[str, list[Any]]:
+        """Everybody of a source, in the order of a column, and under `? CONDITION` who meets it.
+
+        What is `asked` besides goes to `select`. Counting has to come to the same.
+        """
+        segments = {f"s{n}": {"where": where} for n, where in enumerate(conditions)}
+        flags = {f"? {where}": [name] for name, where in zip(segments, conditions, strict=True)}
+        with self.open(**place, segments={**segments, "all": {}}) as opened:
+            assert opened.complaints() == []
+            counts = opened.count(list(segments))
+            frame = opened.select(flags=flags, segments=["all"], **asked)
+            with opened.explained():
+                found: dict[str, list[Any]] = (
+                    frame.sort(by).collect("pyarrow").to_native().to_pydict()
+                )
+        assert list(counts.values()) == [sum(found[f"? {where}"]) for where in conditions]
+        return found
 
 
 def rows(frame: Any) -> list[dict[str, Any]]:

@@ -216,20 +216,12 @@ def both(postgresql_module: Database, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def answers(workspace: Workspace, place: dict[str, str]) -> dict[str, list[Any]]:
-    segments = {f"s{n}": {"where": where} for n, where in enumerate(CONDITIONS)}
-    with workspace.open(**place, segments={**segments, "all": {}}) as opened:
-        assert opened.complaints() == []
-        counts = opened.count(list(segments))
-        frame = opened.select(
-            texts={"key": "id", **{name: name for name in COLUMNS}},
-            expressions={f"= {sql}": sql for sql in EXPRESSIONS},
-            flags={f"? {where}": [name] for name, where in zip(segments, CONDITIONS, strict=True)},
-            segments=["all"],
-        )
-        with opened.explained():
-            found = frame.sort("id").collect("pyarrow").to_native().to_pydict()
-    assert list(counts.values()) == [sum(found[f"? {where}"]) for where in CONDITIONS]
-    return found
+    return workspace.answers(
+        place,
+        CONDITIONS,
+        texts={"key": "id", **{name: name for name in COLUMNS}},
+        expressions={f"= {sql}": sql for sql in EXPRESSIONS},
+    )
 
 
 @pytest.mark.parametrize("where", CONDITIONS)

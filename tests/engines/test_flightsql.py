@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pytest
 from conftest import Workspace
+from loopback import HOST, free_port, wait_for
 
 from exportkit.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HOST = "127.0.0.1"
 COLUMNS = {
     "id": "int",
     "name": "string",
@@ -55,54 +53,29 @@ def flight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     sail = shutil.which("sail", path=Path(sys.executable).parent)
     if sail is None:
         pytest.skip("needs a server over Flight SQL: pip install pysail")
-    with socket.create_server((_HOST, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("sail")
     command = [sail, "flight", "server", "--port", str(port), "-C", str(folder)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, **quiet) as process:
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             people = f"SELECT * FROM VALUES {ROWS} AS people ({', '.join(COLUMNS)})"
             with (
-                closing(dbapi.connect(f"grpc://{_HOST}:{port}", autocommit=True)) as connection,
+                closing(dbapi.connect(f"grpc://{HOST}:{port}", autocommit=True)) as connection,
                 closing(connection.cursor()) as cursor,
             ):
                 cursor.execute(f"CREATE TABLE people AS {people}")
                 cursor.fetch_arrow_table()
-            yield f"adbc+flightsql+grpc://{_HOST}:{port}"
+            yield f"adbc+flightsql+grpc://{HOST}:{port}"
         finally:
             process.terminate()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert process.poll() is None, "the server did not start"
-        assert time.monotonic() < deadline, "the server does not answer"
-        try:
-            socket.create_connection((_HOST, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-
-
 def answers(workspace: Workspace, **place: str) -> dict[str, Any]:
-    segments = {f"s{n}": {"where": where} for n, where in enumerate(CONDITIONS)}
-    with workspace.open(**place, segments={**segments, "all": {}}) as opened:
-        assert opened.complaints() == []
-        counts = opened.count(list(segments))
-        frame = opened.select(
-            texts={name: name for name in COLUMNS},
-            values={"most": "spent", "first": "born", "eager": "news"},
-            flags={f"? {where}": [name] for name, where in zip(segments, CONDITIONS, strict=True)},
-            segments=["all"],
-        )
-        with opened.explained():
-            found = frame.sort("id").collect("pyarrow").to_native().to_pydict()
-    assert list(counts.values()) == [sum(found[f"? {where}"]) for where in CONDITIONS]
-    return found
+    texts = {name: name for name in COLUMNS}
+    values = {"most": "spent", "first": "born", "eager": "news"}
+    return workspace.answers(place, CONDITIONS, texts=texts, values=values)
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +102,7 @@ def test_what_is_not_there(here, flight):
             pass
     with (
         pytest.raises(SourceError, match="cannot be reached") as caught,
-        here.open(
-            database=f"adbc+flightsql+grpc://{_HOST}:1?username=u&password=geheim", table="t"
-        ),
+        here.open(database=f"adbc+flightsql+grpc://{HOST}:1?username=u&password=geheim", table="t"),
     ):
         pass
     assert "geheim" not in str(caught.value)

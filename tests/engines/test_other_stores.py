@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from file_servers import free_port, wait_for
+from loopback import free_port, wait_for
 
 from exportkit.engines.stores import remote
 from exportkit.errors import SourceError

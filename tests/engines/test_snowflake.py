@@ -106,20 +106,9 @@ def both(here: Workspace, database: str) -> list[dict[str, Any]]:
 
 
 def answers(workspace: Workspace, place: dict[str, str]) -> dict[str, Any]:
-    segments = {f"s{n}": {"where": where} for n, where in enumerate(CONDITIONS)}
-    with workspace.open(**place, segments={**segments, "all": {}}) as opened:
-        assert opened.complaints() == []
-        counts = opened.count(list(segments))
-        frame = opened.select(
-            texts={name: name for name in COLUMNS},
-            values={"latest": "seen", "most": "spent", "eager": "news"},
-            flags={f"? {where}": [name] for name, where in zip(segments, CONDITIONS, strict=True)},
-            segments=["all"],
-        )
-        with opened.explained():
-            found = frame.sort("ID").collect("pyarrow").to_native().to_pydict()
-    assert list(counts.values()) == [sum(found[f"? {where}"]) for where in CONDITIONS]
-    return found
+    texts = {name: name for name in COLUMNS}
+    values = {"latest": "seen", "most": "spent", "eager": "news"}
+    return workspace.answers(place, CONDITIONS, by="ID", texts=texts, values=values)
 
 
 @pytest.mark.parametrize("where", CONDITIONS)
