@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from warm import EXPORTKIT, Process
+
 PEOPLE = {
     "name": ("Zebulonia Quixworth", "Ng", "Bartholomaeus Wimpleforth", "Xanthippe Oddfellow"),
     "email": (
@@ -95,17 +97,20 @@ class Place:
             "CANARY_DEBUG": "1" if debug else "",
             **env,
         }
-        done = subprocess.run(
-            [sys.executable, "-c", "from exportkit.cli import main; main()", *command],
-            cwd=self.root,
-            env=variables,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        heard = Heard(command, done.returncode, done.stdout, done.stderr)
+        if "CANARY_WITHOUT" in env:  # it changes a module before others import it
+            done = subprocess.run(
+                [sys.executable, "-c", EXPORTKIT, *command],
+                cwd=self.root,
+                env=variables,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            heard = Heard(command, done.returncode, done.stdout, done.stderr)
+        else:
+            process = Process(EXPORTKIT, command, env=variables, cwd=self.root, typed=typed)
+            out, err = process.communicate(timeout=120)
+            heard = Heard(command, process.wait(), out, err)
         self.heard.append(heard)
         return heard
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from warm import WarmRunner
 
 from exportkit import Limits
 from exportkit.engines.frames import KEY
@@ -171,7 +172,7 @@ def twins(
         folder = tmp_path_factory.mktemp("twin") / "workspace"
         make_workspace(folder, mode)
         write_connection(folder, receipts=receipts, refuse=list(refuse))
-        runner = Runner(folder, sites(), "letter")
+        runner = WarmRunner(folder, sites(), "letter")
         for generation in range(generations):
             write_people(folder, number, generation)
             undisturbed(runner)
@@ -203,7 +204,7 @@ def trial(tmp_path: Path, sites: Callable[..., Path], twins: Callable[..., Runne
         else:
             make_workspace(folder, mode)
         write_connection(folder, **options)
-        runner = Runner(folder, sites(*without), "letter")
+        runner = WarmRunner(folder, sites(*without), "letter")
         return Trial(runner, twins(mode, number, 2, False, tuple(refuse)), options, number)
 
     return make

@@ -8,18 +8,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from warm import WarmRunner
+
 from exportkit.engines.frames import KEY
 from exportkit.engines.parquet import read_batches
 from exportkit.state.folder import open_state
 from exportkit.state.house import House
 from exportkit.state.snapshots import read_snapshot
-from exportkit.testing import Runner
 
 from .conftest import Trial, make_workspace, write_connection, write_people, write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from exportkit.testing import Runner
 
 NAMES = ("host-a", "host-b")
 
@@ -79,6 +82,6 @@ def make_hosts(folder: Path, site: Path, state: str, like: Trial, mode: str) -> 
         make_workspace(folder / name, mode)
         write_yaml(folder / name / "exportkit.yaml", {"state": state})
         write_connection(folder / name, **options)
-        runners.append(Runner(folder / name, site, "letter", options["folder"]))
+        runners.append(WarmRunner(folder / name, site, "letter", options["folder"]))
     first, *others = runners
     return Hosts(first, like.twin, options, like.number, others=others)

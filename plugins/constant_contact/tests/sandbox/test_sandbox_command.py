@@ -20,7 +20,12 @@ from sandbox_caller import HEADER, Caller
 if TYPE_CHECKING:
     from pathlib import Path
 
-START = "from exportkit_constant_contact.sandbox.command import sandbox; sandbox()"
+START = """
+import signal
+from exportkit_constant_contact.sandbox.command import sandbox
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+sandbox()
+"""
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -54,7 +59,10 @@ def test_it_prints_what_a_connection_needs_and_serves(ending: signal.Signals) ->
         assert lists[0]["list_id"] in text
         assert lists[0]["name"] in text
         process.send_signal(ending)
-        _, log = process.communicate(timeout=10)
+        try:
+            _, log = process.communicate(timeout=10)
+        finally:
+            process.kill()
     assert process.returncode == 0
     assert "GET    /v3/contacts  200" in log
     assert "(no such path)  403" in log
