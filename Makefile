@@ -1,7 +1,7 @@
 # Everything starts here. Each target works alone on a fresh clone with Python 3.11+, make and git;
 # what is installed goes into .venv, and is installed again only when a pyproject.toml changes.
 
-.PHONY: help demo test spark lint bench dist clean
+.PHONY: help demo test lint bench dist clean
 .DEFAULT_GOAL := help
 
 # The newest Python that can make a virtual environment. Another one: make test PYTHON=python3.12
@@ -20,12 +20,10 @@ demo: $(INSTALLED) ## run the sample workspace, in a copy at ./demo
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" configs/demo.sh
 
 test: lint ## check the code, then run every test
+	@# Where there is Java, Apache Spark is tried as well: 430 MB, got once. SPARK=no does without.
+	@test "$(SPARK)" = no || .venv/bin/python tests/apachespark.py || true
 	@# Processes that tests start keep bytecode, or each would compile everything anew.
 	env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest -n auto --maxprocesses 8
-
-# Some 430 MB, and two minutes of tests more.
-spark: $(INSTALLED_DEV) ## get Apache Spark, where there is Java: the tests try it too from then on
-	.venv/bin/python tests/apachespark.py
 
 lint: $(INSTALLED_DEV) ## ruff and mypy
 	.venv/bin/ruff check

@@ -1,4 +1,4 @@
-"""Apache Spark itself for tests, where Java is: `make spark` puts it into a folder of .venv.
+"""Apache Spark itself for tests, where Java is: `make test` puts it into a folder of .venv.
 
 The distribution shares its package's name with the thin client, which is what users have, so it
 never goes where Python looks for packages: only its programs and jars are taken out of it.
@@ -28,7 +28,7 @@ def home() -> Path:
         raise LookupError(f"Apache Spark needs Java {_OLDEST_JAVA} or newer, and {found}")
     found = Path(os.environ.get("SPARK_HOME", _HOME))
     if not (found / "bin" / "spark-submit").exists():
-        raise LookupError(f"no Apache Spark is in {found}: `make spark` downloads it, once")
+        raise LookupError(f"no Apache Spark is in {found}: `make test` downloads it, once")
     return found
 
 
