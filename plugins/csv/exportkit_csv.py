@@ -73,16 +73,16 @@ def finish(session: Session, target: Target) -> None:
     session.begun(target).commit()
 
 
-def guarded(rows: pa.RecordBatch, target: Target) -> pa.RecordBatch:
+def guarded(rows: Any, target: Target, signs: Any = (b"=", b"+", b"-", b"@", b"\t", b"\r")) -> Any:
     """Put ' before text that a spreadsheet would compute."""
     import pyarrow.compute as pc  # slow to load, and not needed before there are rows
 
-    for number, column in enumerate(target.columns):
-        starts = pc.binary_slice(rows[number].cast(pa.binary()), 0, 1)
-        formulas = pc.is_in(starts, value_set=pa.array([b"=", b"+", b"-", b"@", b"\t", b"\r"]))
-        if column.kind not in ("number", "phone") and pc.any(formulas).as_py():
-            safe = pc.binary_join_element_wise("'", rows[number], "")
-            rows = rows.set_column(number, column.name, pc.if_else(formulas, safe, rows[number]))
+    for n, column in enumerate(target.columns):
+        firsts = pc.binary_slice(rows[n].cast(pa.binary()), 0, 1)
+        met = bytes(firsts.buffers()[2] or b"")  # one after the other: a quick look at them all
+        if column.kind not in ("number", "phone") and any(sign in met for sign in signs):
+            guard = pc.if_else(pc.is_in(firsts, value_set=pa.array(signs)), "'", "")
+            rows = rows.set_column(n, column.name, pc.binary_join_element_wise(guard, rows[n], ""))
     return rows
 
 
