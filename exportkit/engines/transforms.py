@@ -21,7 +21,8 @@ WHITE_SPACE = (
     "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000"
 )
-_EDGE = f"^[{WHITE_SPACE}]|[{WHITE_SPACE}]\\z"
+_END = f"[{WHITE_SPACE}]\\z"
+_EDGE = f"^[{WHITE_SPACE}]|{_END}"
 
 # What each directive of a date pattern matches: with a separator behind it, and without.
 _DIRECTIVES = {
@@ -40,13 +41,20 @@ _TOKEN = re.compile(r"%([dmYyHMS])|([^%])|%%")
 def trim(text: nw.Expr) -> nw.Expr:
     """Without white space at both ends."""
     # Most values have none, and asking is four times cheaper than trimming.
-    edged = text.str.contains(_EDGE)
+    ends = text.str.contains(_END)
+    edged = nw.when(_is_plain_at_first(text)).then(ends).otherwise(text.str.contains(_EDGE))
     return nw.when(edged).then(text.str.strip_chars(WHITE_SPACE)).otherwise(text)
 
 
 def is_blank(text: nw.Expr) -> nw.Expr:
     """True where there is nothing but white space, or nothing at all."""
-    return text.is_null() | ~text.str.contains(f"[^{WHITE_SPACE}]")
+    blank = text.is_null() | ~text.str.contains(f"[^{WHITE_SPACE}]")
+    return nw.when(_is_plain_at_first(text)).then(nw.lit(value=False)).otherwise(blank)
+
+
+def _is_plain_at_first(text: nw.Expr) -> nw.Expr:
+    """True where it begins with a visible ASCII character: five times cheaper than a pattern."""
+    return (text >= "!") & (text < "\x7f")
 
 
 def collapse(text: nw.Expr) -> nw.Expr:

@@ -54,18 +54,16 @@ class JobState:
 
 def job_states(journal: Journal, jobs: Iterable[str]) -> list[JobState]:
     """The state of each of these jobs. What is on right now is not over, so it does not count."""
-    return [
-        JobState(
-            job,
-            next((run for run in _ended(journal, job) if not is_skip(run.run)), None),
-            next(iter(journal.runs(job, limit=1, statuses=GOOD)), None),
-        )
-        for job in jobs
-    ]
+    return [_job_state(journal, job) for job in jobs]
 
 
-def _ended(journal: Journal, job: str) -> list[JournaledRun]:
-    return journal.runs(job, limit=SKIPS, statuses=STATUSES)
+def _job_state(journal: Journal, job: str) -> JobState:
+    ended = journal.runs(job, limit=SKIPS, statuses=STATUSES)
+    last = next((run for run in ended if not is_skip(run.run)), None)
+    good = next((run for run in ended if run.run.status in GOOD), None)
+    if good is None and len(ended) == SKIPS:
+        good = next(iter(journal.runs(job, limit=1, statuses=GOOD)), None)
+    return JobState(job, last, good)
 
 
 def gauges_of(
