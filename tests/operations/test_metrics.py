@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exportkit.operations.metrics import STATUSES, gauges_of, job_states, text_of
+from exportkit.operations.metrics import SKIPS, STATUSES, gauges_of, job_states, text_of
 from exportkit.state.journal import Journal, open_journal
 from exportkit.state.usage import KeyUsage
 from tests.operations.conftest import MORNING, a_run, skipped
@@ -60,6 +60,18 @@ def test_a_job_that_failed_after_it_had_worked(journal: Journal) -> None:
     assert rows["vip", "selected"] == 3
     assert rows["vip", "added"] == 0
     assert len(rows) == 11
+
+
+@pytest.mark.parametrize("failures", [SKIPS - 1, SKIPS + 5])
+def test_success_is_remembered_however_often_it_failed_since(
+    journal: Journal, failures: int
+) -> None:
+    remember(journal, a_run(selected=1, added=1), "good")
+    for number in range(failures):
+        began = MORNING + timedelta(hours=number + 1)
+        remember(journal, a_run("failed", "job"), f"bad-{number:02d}", began)
+    found = written(journal, ["vip"])["exportkit_job_last_success_timestamp_seconds"]
+    assert found == {("vip",): MORNING.timestamp() + 12}
 
 
 def test_what_is_on_right_now_does_not_count(journal: Journal) -> None:
