@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pyarrow.dataset as ds
 
 READ_ROWS = 65_536
-WRITE_BYTES = 1024 * 1024
 SOON = 0.1
 """Seconds after which it is looked whether somebody still writes."""
 
@@ -46,16 +45,13 @@ def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pa
     rows = 0
     try:
         with Draft(path) as draft:
-            # Few large writes: each waits for Python's lock.
-            sink = pa.BufferedOutputStream(pa.PythonFile(draft.file, "w"), WRITE_BYTES)
             # Values hardly repeat, nobody filters these files, few stay: plain is fastest.
             with pq.ParquetWriter(
-                sink, schema, compression="none", use_dictionary=False, write_statistics=False
+                draft.file, schema, compression="none", use_dictionary=False, write_statistics=False
             ) as writer:
                 for batch in ahead(batches):
                     writer.write_batch(batch)
                     rows += batch.num_rows
-            sink.flush()
             draft.commit()
     except (OSError, pa.ArrowException) as error:
         raise JournalError(

@@ -65,18 +65,20 @@ def map_profiles(frame: nw.LazyFrame[Any], job: Job, mapping: Mapping) -> nw.Laz
     """
     carried = [name for name in (SOURCE_KEY, PREFER, SUPPRESSED) if name in _columns(frame)]
     kept = [name for name in carried if name != SOURCE_KEY or mapping.twin is None]
+    fields = [_value(rule).alias(rule.field) for rule in job.fields]
+    columns = [_shaped(column).alias(column.name) for column in mapping.columns]
     failing = [*_failing(mapping.columns, mapping.key), *_waiting(mapping.columns)]
     named = [column.name for column in mapping.columns]
-    if PREFER in carried and frame.collect_schema()[PREFER].is_float():
-        frame = frame.with_columns(_comparable(nw.col(PREFER)).alias(PREFER))
-    # Each step names its results, or expressions would grow with all that a condition repeats.
-    for step in _steps(job.fields, mapping.columns):
-        frame = frame.select(*step, *carried)
     verdicts = [
         kinds.verdict(nw.col(column.name)).alias(_VERDICT + column.name)
         for column in mapping.columns
         if column.kind == "email"
     ]
+    if PREFER in carried and frame.collect_schema()[PREFER].is_float():
+        frame = frame.with_columns(_comparable(nw.col(PREFER)).alias(PREFER))
+    frame = frame.select(*fields, *carried)
+    if any(map(_is_shaped, mapping.columns)):
+        frame = frame.select(*columns, *carried)
     if verdicts:
         frame = frame.select(nw.all(), *verdicts)
     return frame.select(*named, *kept, _first(failing).alias(FAULT))
@@ -153,51 +155,28 @@ def _refusals(column: str, values: list[str]) -> Any:
     return pa.table({column: text, _REFUSED: pa.array([True] * len(values), pa.bool_())})
 
 
-def _steps(rules: Sequence[FieldRule], columns: Sequence[Column]) -> Iterable[list[nw.Expr]]:
-    """From the source's text to the columns: each step is computed from the one before."""
-    texts = [
-        (nw.col(rule.field) if rule.value is None else nw.lit(rule.value)).alias(rule.field)
-        for rule in rules
-    ]
-    if any(rule.value is not None for rule in rules):
-        yield texts
-    for number in range(max((len(rule.transform) for rule in rules), default=0)):
-        yield [_transformed(rule, number) for rule in rules]
-    yield [_filled(rule) for rule in rules]
-    written = any(column.expression is not None for column in columns)
-    if written:
-        yield [_expression(column).alias(column.name) for column in columns]
-    if written or any(_is_cut(column) for column in columns):
-        yield [_shaped(column).alias(column.name) for column in columns]
-
-
-def _transformed(rule: FieldRule, number: int) -> nw.Expr:
-    text = nw.col(rule.field)
-    for transform in rule.transform[number : number + 1]:
+def _value(rule: FieldRule) -> nw.Expr:
+    text = nw.col(rule.field) if rule.value is None else nw.lit(rule.value)
+    for transform in rule.transform:
         arguments = () if transform.argument is None else (transform.argument,)
         text = TRANSFORMS[transform.name](text, *arguments)
-    return text.alias(rule.field)
-
-
-def _filled(rule: FieldRule) -> nw.Expr:
-    text = nw.col(rule.field)
     text = nw.when(text != "").then(text)
-    return (text.fill_null(rule.default) if rule.default else text).alias(rule.field)
-
-
-def _expression(column: Column) -> nw.Expr:
-    return nw.col(column.name) if column.expression is None else column.expression
+    return text.fill_null(rule.default) if rule.default else text
 
 
 def _shaped(column: Column) -> nw.Expr:
     value = nw.col(column.name)
     if column.expression is not None:
-        value = nw.when(value != "").then(value)
+        value = nw.when(column.expression != "").then(column.expression)
     return value.str.slice(0, column.max_length) if _is_cut(column) else value
 
 
 def _is_cut(column: Column) -> bool:
     return column.max_length is not None and column.on_too_long == "truncate"
+
+
+def _is_shaped(column: Column) -> bool:
+    return column.expression is not None or _is_cut(column)
 
 
 def _settled(column: Column, rule: FieldRule | None, job: Job, key: str | None) -> Column:
