@@ -1,4 +1,4 @@
-"""Files of the state that are written while their rows go elsewhere: no end leaves a writer."""
+"""The Parquet files of the state: what repeats stands there once, and no end leaves a writer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from exportkit.engines.parquet import passing
+from exportkit.engines.parquet import passing, read_schema, write_batches
 from exportkit.errors import JournalError
 
 if TYPE_CHECKING:
@@ -44,6 +44,30 @@ def test_what_passes_is_written(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     assert sum(batch.num_rows for batch in passing(batches(9), SCHEMA, path)) == 9
     assert pq.read_table(path)["n"].to_pylist() == list(range(9))
+
+
+def test_what_repeats_stands_there_once(tmp_path: Path) -> None:
+    path, numbers = tmp_path / "rows.parquet", range(1000)
+    columns: dict[str, list[object]] = {
+        "email": [f"p{number}@example.com" for number in numbers],
+        "home.city": [("Zürich", None, "")[number % 3] for number in numbers],
+        "nothing": [None for _ in numbers],
+        "number": [number % 2 for number in numbers],
+    }
+    schema = pa.schema([(name, pa.string()) for name in [*columns][:3]] + [("number", pa.int64())])
+    rows = pa.record_batch(columns, schema)
+    assert write_batches([rows, rows], schema, path) == 2000
+    assert pq.read_table(path).to_batches()[0].slice(0, 1000) == rows
+    assert read_schema(path) == schema
+    found = pq.read_metadata(path).row_group(0)
+    chunks = [found.column(number) for number in range(found.num_columns)]
+    assert [each.has_dictionary_page for each in chunks] == [False, True, True, False]
+
+
+def test_a_file_of_no_rows_has_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    assert write_batches([], SCHEMA, path) == 0
+    assert read_schema(path) == SCHEMA
 
 
 def test_whoever_stops_half_way_leaves_no_file(tmp_path: Path) -> None:
