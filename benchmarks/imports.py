@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import machine, publish
 from cases import EXPORTKIT, MEBIBYTE
-from race import Entry, Measurement, measure
+from race import ENVIRONMENT, Entry, Measurement, measure
 
 HERE = Path(__file__).parent
 FULL = 1_000_000
@@ -107,8 +107,8 @@ def main() -> int:
 def runs(data: Path, rows: int, box: subprocess.Popen[str]) -> list[Day]:
     """The three days."""
     facts = announced(box)
-    os.environ["CC_REFRESH_TOKEN"] = facts.pop("token")
-    os.environ["XDG_STATE_HOME"] = str(data / "state-home")
+    ENVIRONMENT["CC_REFRESH_TOKEN"] = facts.pop("token")
+    ENVIRONMENT["XDG_STATE_HOME"] = str(data / "state-home")
     for name, text in FILES.items():
         path = data / name
         path.parent.mkdir(exist_ok=True)

@@ -8,7 +8,6 @@ same rows. A full run writes its table into `docs/performance.md`; no bound is s
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -16,11 +15,11 @@ from pathlib import Path
 
 from bench import FULL, lay_out, machine, publish
 from cases import MEBIBYTE, differing, run, script
-from race import Entry, Measurement, measure
+from race import ENVIRONMENT, Entry, Measurement, measure
 
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
-ENVIRONMENT = HERE / "data" / "peers"
+INSTALLED = HERE / "data" / "peers"
 WAYS = {
     "dlt, fed Arrow": ("dlt_arrow.py", "dlt-arrow/out/plain/*.csv.gz"),
     "drt": ("drt_rows.py", "drt/plain.csv"),
@@ -60,10 +59,10 @@ def main() -> int:
 
 def install() -> Path:
     """The peers' Python, made and filled if it is not there yet."""
-    python, wanted = ENVIRONMENT / "bin" / "python", PEERS / "requirements.txt"
-    done = ENVIRONMENT / ".installed"
+    python, wanted = INSTALLED / "bin" / "python", PEERS / "requirements.txt"
+    done = INSTALLED / ".installed"
     if not done.exists() or done.stat().st_mtime < wanted.stat().st_mtime:
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+        subprocess.run([sys.executable, "-m", "venv", INSTALLED], check=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--requirement", wanted]
         subprocess.run(pip, check=True)
         done.touch()
@@ -98,6 +97,5 @@ def report(lines: list[str], rows: int, python: Path) -> str:
 
 
 if __name__ == "__main__":
-    os.environ["DO_NOT_TRACK"] = "1"
-    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    ENVIRONMENT |= {"DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false"}
     sys.exit(main())
