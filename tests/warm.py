@@ -26,14 +26,12 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import exportkit
+from exportkit.testing import Runner
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from multiprocessing.context import ForkServerContext
-    from types import TracebackType
-
-
-import exportkit
-from exportkit.testing import Runner
 
 EXPORTKIT = "from exportkit.cli import main; main()"
 LIBRARIES = (
@@ -51,10 +49,7 @@ LIBRARIES = (
 
 
 class Process:
-    """A running `python -c code words`, with the methods of `subprocess.Popen` that tests use.
-
-    `group` 0 puts it into a process group of its own.
-    """
+    """A running `python -c code words`, with the methods of `subprocess.Popen` that tests use."""
 
     def __init__(
         self,
@@ -64,7 +59,6 @@ class Process:
         env: Mapping[str, str] | None = None,
         cwd: Path | str | None = None,
         typed: str = "",
-        group: int | None = None,
     ) -> None:
         with ExitStack() as opened:
             self._streams = [
@@ -79,7 +73,6 @@ class Process:
             "words": [str(word) for word in words],
             "env": dict(os.environ if env is None else env),
             "cwd": str(cwd or Path.cwd()),
-            "group": group,
             "path": _path(),
         }
         self._process = _server().Process(target=_Begin(start, self._streams), daemon=True)
@@ -122,12 +115,7 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
         self._process.join()
 
@@ -163,8 +151,6 @@ class _Begin:
             os.fdopen(number, mode, encoding="utf-8", closefd=False)
             for number, mode in enumerate(("r", "w", "w"))
         )
-        if start["group"] is not None:
-            os.setpgid(0, start["group"])
         os.chdir(start["cwd"])
         os.environ.clear()
         os.environ.update(start["env"])

@@ -7,7 +7,7 @@ and never the source. What has to pass between the two is written down in the ru
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from exportkit.durable import synced
@@ -51,11 +51,6 @@ class Desk(DuckEngine):
     def __init__(self, spill: Path) -> None:
         super().__init__(lambda: open_connection(spill), self.blame)
         self._files: list[Path] = []
-
-    def open(self) -> None:
-        """Open it before it is used; what goes wrong is raised when it is."""
-        with suppress(Exception):
-            _ = self._connection
 
     def close(self) -> None:
         """Close what was opened."""

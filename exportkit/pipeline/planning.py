@@ -31,8 +31,6 @@ from exportkit.records import Counts
 from exportkit.state import snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from exportkit.engines.frames import Engine
     from exportkit.pipeline.work import Work
     from exportkit.records import Mode
@@ -49,8 +47,7 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     # first, since later, when small questions are asked, it would keep the engine waiting.
     has_addresses = len(mapping.checks) > mapping.certain
     soon = ("pyarrow.parquet", "pyarrow.compute", *["email_validator"] * has_addresses)
-    later = () if streams or engine.keeps else (work.desk.open,)
-    loading = _meanwhile("exportkit.state.journal", "sqlalchemy.dialects.sqlite", *soon, *later)
+    _meanwhile("exportkit.state.journal", "sqlalchemy.dialects.sqlite", *soon)
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     work.orders.obey()
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
@@ -65,7 +62,6 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
         if before.delivered is not None:  # compared and then sent: too dear to be computed twice
             accepted = replace(accepted, rows=engine.hold(accepted.rows))
         return make_plan(accepted, before, columns, mode, engine, work.folder, streams=True)
-    loading.join()
     if engine.keeps:
         plan = _planned_there(work, accepted, mode, columns)
     else:
@@ -196,14 +192,10 @@ def _unsettled(work: Work, engine: Engine) -> Any:
     return engine.hold(nw.concat(frames)) if frames else None
 
 
-def _meanwhile(*steps: str | Callable[[], None]) -> Thread:
-    """Import modules and do other steps on a thread."""
-
+def _meanwhile(*modules: str) -> None:
     def load() -> None:
-        for step in steps:
-            import_module(step) if isinstance(step, str) else step()
+        for module in modules:
+            import_module(module)
         nw.from_native(import_module("pyarrow").table({}))  # what narwhals answers with
 
-    thread = Thread(target=load, daemon=True)
-    thread.start()
-    return thread
+    Thread(target=load, daemon=True).start()
