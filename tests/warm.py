@@ -43,7 +43,6 @@ LIBRARIES = (
     "pyarrow.csv",
     "pyarrow.dataset",
     "pyarrow.parquet",
-    "sqlalchemy.dialects.sqlite",
     "sqlglot.dialects.duckdb",
 )
 

@@ -47,7 +47,7 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
     # first, since later, when small questions are asked, it would keep the engine waiting.
     has_addresses = len(mapping.checks) > mapping.certain
     soon = ("pyarrow.parquet", "pyarrow.compute", *["email_validator"] * has_addresses)
-    _meanwhile("exportkit.state.journal", "sqlalchemy.dialects.sqlite", *soon)
+    _meanwhile("exportkit.state.journal", *soon)
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     work.orders.obey()
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+COLUMNS = 'at, "user", host, action, subject, CAST(details AS TEXT) AS details'
+"""What `entry_of` reads of the journal's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,13 @@ class AuditEntry:
         }
 
 
-def entry_of(row: Any) -> AuditEntry:
+def entry_of(row: Mapping[str, Any]) -> AuditEntry:
     """The entry of a row of the journal's table."""
     return AuditEntry(
-        datetime.fromisoformat(row.at), row.user, row.host, row.action, row.subject, row.details
+        datetime.fromisoformat(row["at"]),
+        row["user"],
+        row["host"],
+        row["action"],
+        row["subject"],
+        json.loads(row["details"]),
     )

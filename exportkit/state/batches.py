@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from exportkit.records import Operation
 
 BatchState = Literal["intended", "pending", "done", "folded", "not_taken", "unknown"]
 """`intended`: the call may have left; `pending`: a receipt waits; `unknown`: nobody can say;
 `folded`: done, and in the snapshot."""
+COLUMNS = "batch_id, run_id, operation, first_row, rows, state, receipt, refused, intended_at"
+"""What `batch_of` reads of the journal's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,12 @@ class JournaledBatch:
     receipt: str | None = None
     refused: int = 0
     intended_at: str = ""
+
+
+def batch_of(row: Mapping[str, Any], skew: timedelta) -> JournaledBatch:
+    """The batch of a row of the journal's table, whose clock is ahead of this host's by `skew`."""
+    intended_at = datetime.fromisoformat(row["intended_at"]) - skew
+    return JournaledBatch(**{**row, "intended_at": intended_at.isoformat(timespec="microseconds")})
 
 
 class Unjournaled:

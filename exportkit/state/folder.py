@@ -119,8 +119,14 @@ def state_folder(root: Path, state: str) -> StateFolder:
 @cache
 def _database_shelf(root: Path, state: str) -> DatabaseShelf:
     """One for this process: its workbench, its sessions, its locks."""
-    from exportkit.state.shared import DatabaseShelf
-
+    try:
+        from exportkit.state.shared import DatabaseShelf
+    except ImportError as error:
+        missing = error.name or "psycopg"
+        raise ConfigError(
+            f"a state in PostgreSQL needs the package {missing}, which is not installed",
+            hint="pip install 'exportkit[postgresql-state]'",
+        ) from None
     return DatabaseShelf(state, root / ".exportkit")
 
 

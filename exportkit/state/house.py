@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class House:
-    """A state folder in use. The journal, whose library loads slowly, opens when it is needed."""
+    """A state folder in use. The journal opens when it is needed."""
 
     def __init__(self, state: StateFolder) -> None:
         self.state = state

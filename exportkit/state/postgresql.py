@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import psycopg
 import sqlalchemy as sa
+from psycopg import conninfo, sql
 
 from exportkit.config.state import SCHEMA
-from exportkit.errors import ConfigError, JournalError
+from exportkit.errors import JournalError
 from exportkit.redaction import without_secrets
-from exportkit.state.upgrades import IN_ORDER, prepare
+from exportkit.state.sharedtables import IN_ORDER, ServerTables
+from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,12 +79,18 @@ class Database:
             engine = self._create(sa.pool.QueuePool, pool_size=2, max_overflow=2)
             try:
                 with self.explained():
-                    prepare(engine, f"in {self.shown}")
+                    prepare(ServerTables(engine.begin, engine.begin), f"in {self.shown}")
             except BaseException:
                 engine.dispose()
                 raise
             self._engine = engine
         return self._engine
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction. Raises JournalError where it fails."""
+        with self.explained(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def session(self) -> Iterator[sa.Connection]:
@@ -130,13 +138,6 @@ class Database:
             self._engine = None
 
     def _create(self, pool: type[sa.pool.Pool], **options: Any) -> sa.Engine:
-        try:
-            import_module("psycopg")
-        except ImportError:
-            raise ConfigError(
-                "a state in PostgreSQL needs the package psycopg, which is not installed",
-                hint="pip install 'exportkit[postgresql-state]'",
-            ) from None
         return sa.create_engine(
             "postgresql+psycopg://",
             creator=self._connect,
@@ -146,9 +147,6 @@ class Database:
         )
 
     def _connect(self) -> Any:
-        import psycopg
-        from psycopg import conninfo, sql
-
         given = conninfo.conninfo_to_dict(self._url)
         for name, (variable, value) in _DEFAULTS.items():
             if name not in given and variable not in os.environ:
@@ -163,8 +161,6 @@ class Database:
         return connection
 
     def _set_up(self, connection: Any, schema: Any) -> None:
-        from psycopg import sql
-
         version = connection.info.server_version
         if version < OLDEST * 10_000:
             raise JournalError(

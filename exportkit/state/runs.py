@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,13 @@ from exportkit.records import Counts, Failure, Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+COLUMNS = (
+    "run_id, job, target, status, started_at, finished_at, CAST(counts AS TEXT) AS counts,"
+    " CAST(error AS TEXT) AS error, CAST(reasons AS TEXT) AS reasons,"
+    " CAST(facts AS TEXT) AS facts, folded"
+)
+"""What `run_of` reads of the journal's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +50,19 @@ class JournaledRun:
         )
 
 
-def run_of(row: Any) -> JournaledRun:
+def run_of(row: Mapping[str, Any]) -> JournaledRun:
     """The run of a row of the journal's table."""
+    finished_at, error = row["finished_at"], json.loads(row["error"] or "null")
     return JournaledRun(
-        row.run_id,
-        row.job,
-        row.status,
-        datetime.fromisoformat(row.started_at),
-        datetime.fromisoformat(row.finished_at) if row.finished_at else None,
-        Counts(**row.counts),
-        Failure(**row.error) if row.error else None,
-        tuple(row.reasons),
-        row.facts,
-        row.target,
-        row.folded,
+        row["run_id"],
+        row["job"],
+        row["status"],
+        datetime.fromisoformat(row["started_at"]),
+        datetime.fromisoformat(finished_at) if finished_at else None,
+        Counts(**json.loads(row["counts"])),
+        Failure(**error) if error else None,
+        tuple(json.loads(row["reasons"])),
+        json.loads(row["facts"]),
+        row["target"],
+        bool(row["folded"]),
     )

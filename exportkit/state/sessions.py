@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from exportkit.errors import BusyError, JournalError
 from exportkit.state.locks import busy
-from exportkit.state.tables import holders
+from exportkit.state.sharedtables import holders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +84,7 @@ class Locks:
         Raises JournalError if one was lost.
         """
         if not self._tokens:
-            with self._database.explained(), self._database.engine.begin() as connection:
+            with self._database.begin() as connection:
                 yield connection
             return
         if self._lost or self._session is None or self._session.invalidated:

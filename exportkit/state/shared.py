@@ -22,7 +22,7 @@ from exportkit.errors import JournalError
 from exportkit.state.folder import remove_folder, unwritable
 from exportkit.state.postgresql import Database
 from exportkit.state.sessions import Locks, SessionLock, key_of
-from exportkit.state.tables import files, pieces
+from exportkit.state.sharedtables import ServerTables, files, pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,7 @@ class DatabaseShelf:
         self._runners = home / "runners"
         self.root = self._runners / secrets.token_hex(8)
         self._locks = Locks(self.database)
+        self.tables = ServerTables(self.database.begin, self._locks.fenced)
         self._here: int | None = None
         self._known: dict[Path, tuple[str, int, int, int]] = {}
 
@@ -94,11 +95,7 @@ class DatabaseShelf:
     def share(self, *paths: Path, fenced: bool = False) -> None:
         """Take up what is new, name it, and remove what nothing names any more: one transaction."""
         here = [file for path in paths for file in _files(path)]
-        plain = self.database.engine.begin
-        with (
-            self.database.explained(),
-            self.fenced() if fenced else plain() as connection,
-        ):
+        with self.fenced() if fenced else self.database.begin() as connection:
             for name in sorted(map(self._name, paths)):
                 # Several may write one file at a time; they do it one after the other.
                 lock = key_of(self.database.schema, f"share {name}")

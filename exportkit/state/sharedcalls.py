@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from exportkit.state.calls import Count, CountedCalls, count_of
-from exportkit.state.tables import calls
+from exportkit.state.sharedtables import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class SharedCalls(CountedCalls):
         from sqlalchemy.dialects.postgresql import insert
 
         mine, none = calls.c.key == self._key, asdict(Count())
-        with self._database.explained(), self._database.engine.begin() as connection:
+        with self._database.begin() as connection:
             row = insert(calls).values(key=self._key, count=none)
             connection.execute(row.on_conflict_do_nothing())
             found = connection.scalar(sa.select(calls.c.count).where(mine).with_for_update())

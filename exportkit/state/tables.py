@@ -1,96 +1,88 @@
-"""The journal's tables, in the words of SQLAlchemy Core: the same on SQLite and PostgreSQL."""
+"""The journal's tables, in the SQL that SQLite and PostgreSQL share, and what may hold them."""
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 SCHEMA_VERSION = 1
 
-metadata = sa.MetaData()
-schema = sa.Table("schema", metadata, sa.Column("version", sa.Integer, nullable=False))
-runs = sa.Table(
-    "runs",
-    metadata,
-    sa.Column("run_id", sa.String, primary_key=True),
-    sa.Column("job", sa.String, nullable=False, index=True),
-    sa.Column("target", sa.String, nullable=False, default=""),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("started_at", sa.String, nullable=False),
-    sa.Column("finished_at", sa.String),
-    sa.Column("counts", sa.JSON, nullable=False),
-    sa.Column("error", sa.JSON),
-    sa.Column("reasons", sa.JSON, nullable=False),
-    sa.Column("facts", sa.JSON, nullable=False),
-    sa.Column("folded", sa.Boolean, nullable=False, default=True),
-)
-batches = sa.Table(
-    "batches",
-    metadata,
-    sa.Column("batch_id", sa.String, primary_key=True),
-    sa.Column("run_id", sa.String, nullable=False, index=True),
-    sa.Column("operation", sa.String, nullable=False),
-    sa.Column("first_row", sa.Integer, nullable=False),
-    sa.Column("rows", sa.Integer, nullable=False),
-    sa.Column("state", sa.String, nullable=False),
-    sa.Column("receipt", sa.String),
-    sa.Column("refused", sa.Integer, nullable=False, default=0),
-    sa.Column("intended_at", sa.String, nullable=False),
-    sa.Column("answered_at", sa.String),
-)
-audit = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("entry", sa.Integer, primary_key=True),
-    sa.Column("at", sa.String, nullable=False),
-    sa.Column("user", sa.String, nullable=False),
-    sa.Column("host", sa.String, nullable=False),
-    sa.Column("action", sa.String, nullable=False),
-    sa.Column("subject", sa.String, nullable=False),
-    sa.Column("details", sa.JSON, nullable=False),
-)
-
-shared = sa.MetaData()
-"""What only a database has that several runners use: elsewhere files and the kernel do this."""
-holders = sa.Table(
-    "holders",
-    shared,
-    sa.Column("lock", sa.String, primary_key=True),
-    sa.Column("token", sa.String, nullable=False),
-    sa.Column("pid", sa.Integer, nullable=False),
-    sa.Column("host", sa.String, nullable=False),
-    sa.Column("since", sa.String, nullable=False),
-    sa.Column("session", sa.Integer, nullable=False),
-)
-files = sa.Table(
-    "files",
-    shared,
-    sa.Column("path", sa.String, primary_key=True),
-    sa.Column("content", sa.String, nullable=False),
-    sa.Column("bytes", sa.BigInteger, nullable=False),
-    sa.Column("sha256", sa.String, nullable=False),
-    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-)
-pieces = sa.Table(
-    "pieces",
-    shared,
-    sa.Column("content", sa.String, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("bytes", sa.Integer, nullable=False),
-    sa.Column("packed", sa.LargeBinary, nullable=False),
-)
-calls = sa.Table(
-    "calls",
-    shared,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("count", sa.JSON, nullable=False),
-)
-
-
-def old_runs(job: str, before: str, latest: str) -> sa.Select[tuple[str]]:
-    """The ids of a job's runs that began before, but the latest and those that are still open."""
-    return sa.select(runs.c.run_id).where(
-        runs.c.job == job,
-        runs.c.started_at < before,
-        runs.c.folded.is_(True),
-        runs.c.run_id != latest,
+_CREATION = (
+    "CREATE TABLE schema (version INTEGER NOT NULL)",
+    """
+    CREATE TABLE runs (
+        run_id VARCHAR NOT NULL PRIMARY KEY,
+        job VARCHAR NOT NULL,
+        target VARCHAR NOT NULL,
+        status VARCHAR NOT NULL,
+        started_at VARCHAR NOT NULL,
+        finished_at VARCHAR,
+        counts JSON NOT NULL,
+        error JSON,
+        reasons JSON NOT NULL,
+        facts JSON NOT NULL,
+        folded BOOLEAN NOT NULL
     )
+    """,
+    "CREATE INDEX ix_runs_job ON runs (job)",
+    """
+    CREATE TABLE batches (
+        batch_id VARCHAR NOT NULL PRIMARY KEY,
+        run_id VARCHAR NOT NULL,
+        operation VARCHAR NOT NULL,
+        first_row INTEGER NOT NULL,
+        rows INTEGER NOT NULL,
+        state VARCHAR NOT NULL,
+        receipt VARCHAR,
+        refused INTEGER NOT NULL,
+        intended_at VARCHAR NOT NULL,
+        answered_at VARCHAR
+    )
+    """,
+    "CREATE INDEX ix_batches_run_id ON batches (run_id)",
+    """
+    CREATE TABLE audit (
+        entry {counter} NOT NULL PRIMARY KEY,
+        at VARCHAR NOT NULL,
+        "user" VARCHAR NOT NULL,
+        host VARCHAR NOT NULL,
+        action VARCHAR NOT NULL,
+        subject VARCHAR NOT NULL,
+        details JSON NOT NULL
+    )
+    """,
+)
+
+
+class Ask(Protocol):
+    """Runs one statement, in which `:name` stands for a value, and gives the rows by column."""
+
+    def __call__(self, statement: str, /, **values: object) -> Sequence[Mapping[str, Any]]: ...
+
+
+class Tables(Protocol):
+    """What holds the journal's tables. A transaction raises JournalError where it fails."""
+
+    order: str
+    """The column of runs by which they are in the order in which they were written down."""
+    counter: str
+    """The type of a column that numbers its rows by itself."""
+    known: str
+    """A query that gives a row once the tables were made."""
+
+    def further(self) -> Sequence[str]:
+        """The statements that make what there is besides the tables."""
+
+    def transaction(
+        self, *, fenced: bool = False, alone: bool = False
+    ) -> AbstractContextManager[Ask]:
+        """All that is asked within, or nothing. One that is `fenced` fails once a lock is lost;
+        one that is `alone` waits until no other process makes or upgrades the tables."""
+
+
+def creation(tables: Tables) -> list[str]:
+    """The statements that make the tables, and what there is besides them."""
+    return [*(text.format(counter=tables.counter) for text in _CREATION), *tables.further()]

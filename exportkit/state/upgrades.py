@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from exportkit.errors import JournalError
 from exportkit.state import tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-UPGRADES: dict[int, Callable[[sa.Connection], None]] = {}
+    from exportkit.state.tables import Ask, Tables
+
+UPGRADES: dict[int, Callable[[Ask], object]] = {}
 """By the version that a journal has: what makes the next version of it. Version 1 is the first."""
 
 
-IN_ORDER = 7_305_804_402_438_173_797
-"""The number of the lock under which a server's tables are made or upgraded."""
-
-
-def prepare(engine: sa.Engine, where: object) -> None:
+def prepare(place: Tables, where: object) -> None:
     """Make the tables, or upgrade them. Raises JournalError for a journal of a newer version."""
-    with engine.connect() as connection:
-        version = _version(connection)
+    with place.transaction() as ask:
+        version = _version(place, ask)
     if version != tables.SCHEMA_VERSION:
         # Somebody else may be at it too; and whoever dies here has to leave nothing half done.
-        with engine.connect().execution_options(alone=True) as connection, connection.begin():
-            _bring_up(connection, where)
+        with place.transaction(alone=True) as ask:
+            _bring_up(place, ask, where)
 
 
-def _bring_up(connection: sa.Connection, where: object) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(IN_ORDER)))
-    version, newest = _version(connection), tables.SCHEMA_VERSION
+def _bring_up(place: Tables, ask: Ask, where: object) -> None:
+    version, newest = _version(place, ask), tables.SCHEMA_VERSION
     if version is None:
-        tables.metadata.create_all(connection)
-        if connection.dialect.name == "postgresql":
-            _for_several(connection)
-        connection.execute(sa.insert(tables.schema).values(version=newest))
+        for statement in tables.creation(place):
+            ask(statement)
+        ask("INSERT INTO schema (version) VALUES (:newest)", newest=newest)
         return
     if version > newest:
         raise JournalError(
@@ -47,21 +40,12 @@ def _bring_up(connection: sa.Connection, where: object) -> None:
             hint="install the newer exportkit again; the journal was left as it is",
         )
     for number in range(version, newest):
-        UPGRADES[number](connection)
-    connection.execute(sa.update(tables.schema).values(version=newest))
+        UPGRADES[number](ask)
+    ask("UPDATE schema SET version = :newest", newest=newest)
 
 
-def _for_several(connection: sa.Connection) -> None:
-    """What SQLite has by itself, or does not need: the order of the runs; locks, files, calls."""
-    tables.shared.create_all(connection)
-    number = "ALTER TABLE runs ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY"
-    connection.exec_driver_sql(number)
-    # They are packed already.
-    connection.exec_driver_sql("ALTER TABLE pieces ALTER COLUMN packed SET STORAGE EXTERNAL")
-
-
-def _version(connection: sa.Connection) -> int | None:
-    if not sa.inspect(connection).has_table("schema"):
+def _version(place: Tables, ask: Ask) -> int | None:
+    if not ask(place.known):
         return None
-    version: int = connection.execute(sa.select(tables.schema.c.version)).scalar_one()
-    return version
+    rows = ask("SELECT version FROM schema")
+    return rows[0]["version"] if rows else None

@@ -205,6 +205,8 @@ def test_bytes_are_no_text(workspace, both, mariadb):
     ("scheme", "module", "why"),
     [
         ("mysql", "pymysql", r"mysql:// needs pymysql.*exportkit\[mysql\]"),
+        ("mysql", "sqlalchemy", r"mysql:// needs sqlalchemy.*exportkit\[mysql\]"),
+        ("klingon", "sqlalchemy", r"needs sqlalchemy.*exportkit\[sqlalchemy\]"),
         ("snowflake", "snowflake", r"needs snowflake-sqlalchemy.*exportkit\[snowflake\]"),
         ("bigquery", "sqlalchemy_bigquery", r"needs sqlalchemy-bigquery.*exportkit\[bigquery\]"),
         ("klingon", "klingon", "klingon:// needs a SQLAlchemy dialect for klingon"),

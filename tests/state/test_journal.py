@@ -192,8 +192,8 @@ def test_an_older_journal_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPa
     with open_journal(path) as journal:
         journal.begin_run("r1", "vip", START)
     steps = {
-        1: lambda db: db.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'good'"),
-        2: lambda db: db.exec_driver_sql("UPDATE runs SET mood = 'better'"),
+        1: lambda ask: ask("ALTER TABLE runs ADD COLUMN mood TEXT DEFAULT 'good'"),
+        2: lambda ask: ask("UPDATE runs SET mood = 'better'"),
     }
     monkeypatch.setattr(upgrades, "UPGRADES", steps)
     monkeypatch.setattr(tables, "SCHEMA_VERSION", 3)
@@ -208,8 +208,8 @@ def test_an_older_journal_is_brought_up(path: Path, monkeypatch: pytest.MonkeyPa
 def test_an_upgrade_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(path)
     steps = {
-        1: lambda db: db.exec_driver_sql("ALTER TABLE runs ADD COLUMN mood TEXT"),
-        2: lambda db: db.exec_driver_sql("ALTER TABLE nowhere ADD COLUMN mood TEXT"),
+        1: lambda ask: ask("ALTER TABLE runs ADD COLUMN mood TEXT"),
+        2: lambda ask: ask("ALTER TABLE nowhere ADD COLUMN mood TEXT"),
     }
     with monkeypatch.context() as later:
         later.setattr(upgrades, "UPGRADES", steps)
@@ -317,7 +317,7 @@ def test_several_processes_may_begin_it_and_write_at_once(path: Path) -> None:
 def test_a_process_that_dies_while_it_begins_a_journal_leaves_none(path: Path) -> None:
     """At whatever statement it is killed, the next one can work."""
     killed = 0
-    for statements in range(1, 60, 3):
+    for statements in range(1, 60, 2):
         path.unlink(missing_ok=True)
         for rest in path.parent.glob("journal.sqlite-*"):
             rest.unlink()
@@ -336,21 +336,35 @@ def test_a_process_that_dies_while_it_begins_a_journal_leaves_none(path: Path) -
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import sqlalchemy as sa
+import sqlite3
+from functools import partial
 from exportkit.state.journal import open_journal
 
 left = int(sys.argv[2])
 
-@sa.event.listens_for(sa.Engine, "before_cursor_execute")
-def count(*_):
-    global left
-    left -= 1
-    if not left:
-        os.kill(os.getpid(), signal.SIGKILL)
+class Connection(sqlite3.Connection):
+    def execute(self, *asked):
+        global left
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().execute(*asked)
+
+sqlite3.connect = partial(sqlite3.connect, factory=Connection)
 
 with open_journal(Path(sys.argv[1])):
     pass
 """
+
+
+def test_a_file_needs_no_library_for_databases(path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom exportkit.state.journal import open_journal\n"
+        "with open_journal(Path(sys.argv[1])) as journal: journal.runs()\n"
+        "print('sqlalchemy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_the_audit_is_read_back_the_latest_first(path: Path) -> None:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import sqlalchemy as sa
-
     from tests import postgresql as fixtures
 
     Server = fixtures.Database
@@ -370,10 +368,8 @@ def test_an_older_journal_is_upgraded_and_a_newer_one_left_alone(
     newest = tables.SCHEMA_VERSION
     monkeypatch.setattr(tables, "SCHEMA_VERSION", newest + 1)
 
-    def upgrade(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN extra varchar")
-
-    monkeypatch.setitem(upgrades.UPGRADES, newest, upgrade)
+    step = "ALTER TABLE runs ADD COLUMN extra varchar"
+    monkeypatch.setitem(upgrades.UPGRADES, newest, lambda ask: ask(step))
     with House(open_state(tmp_path, url)) as house:
         assert [run.run_id for run in house.journal.runs()] == ["r1"]
     assert postgresql.run("SELECT extra FROM exportkit.runs") == ""
@@ -446,15 +442,15 @@ def test_what_keeps_it_from_working_is_said(
     assert "wrong-password" not in str(wrong)
 
 
+@pytest.mark.parametrize("missing", ["psycopg", "sqlalchemy"])
 def test_without_the_driver_it_says_which_extra_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with (
-        House(open_state(tmp_path, "postgresql://db/state")) as house,
-        pytest.raises(ConfigError, match=r"exportkit\[postgresql-state\]"),
-    ):
-        _ = house.journal
+    monkeypatch.setitem(sys.modules, missing, None)
+    for module in [name for name in sys.modules if name.startswith("exportkit.state.")]:
+        monkeypatch.delitem(sys.modules, module)  # what is imported stays so
+    with pytest.raises(ConfigError, match=rf"{missing}.*exportkit\[postgresql-state\]"):
+        open_state(tmp_path, "postgresql://db/state")
 
 
 def test_intents_are_durable_whatever_the_role_says(url: str, postgresql: Server) -> None:

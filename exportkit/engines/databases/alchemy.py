@@ -183,12 +183,12 @@ class AlchemySession:
 
 
 def _engine(server: Server, at: Location) -> Engine:
-    import sqlalchemy
-
     scheme = server.scheme
     driver, package, extra = _DRIVERS.get(
         scheme, (scheme, f"a SQLAlchemy dialect for {scheme}", "")
     )
+    with needing(server, "sqlalchemy", extra or "sqlalchemy", at):
+        import sqlalchemy
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
         beside = _beside(server, url)
