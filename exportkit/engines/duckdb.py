@@ -100,7 +100,7 @@ class DuckEngine:
 
         try:
             reader = frame.to_native().to_arrow_reader(ARROW_ROWS)
-            return parquet.write_batches(self._batches(reader), reader.schema, path)
+            return parquet.write_batches(parquet.ahead(reader), reader.schema, path)
         except duckdb.Error as error:
             raise self._explained(error) from None
 

@@ -46,7 +46,7 @@ def write_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Pa
     rows = 0
     try:
         with Draft(path) as draft:
-            coming = ahead(batches)
+            coming = iter(batches)
             begin = list(islice(coming, 1))
             # Nobody filters these files, and few stay: what is cheap to write and read is best.
             with pq.ParquetWriter(
