@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from exportkit.engines.databases.servers import ADBC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -76,16 +77,20 @@ class Session(Protocol):
         """End the transaction and the connection. It may be called twice, and never raises."""
 
 
-def open_session(server: Server, at: Location) -> Session:
-    """Connect. Raises SourceError where the driver is missing or the server does not answer."""
-    if server.scheme in ("postgresql", "postgres"):
-        from exportkit.engines.databases.postgresql import PostgresqlSession
+def opener(server: Server, at: Location) -> Callable[[], Session]:
+    """What connects, on any thread: it raises SourceError where the server does not answer.
 
-        return PostgresqlSession(server, at)
+    What it takes is loaded then. Raises SourceError where a driver is missing.
+    """
+    if server.scheme in ("postgresql", "postgres"):
+        from exportkit.engines.databases.postgresql import PostgresqlSession, load_driver
+
+        load_driver(server, at)
+        return partial(PostgresqlSession, server, at)
     if server.scheme.startswith(ADBC):
         from exportkit.engines.databases.adbc import AdbcSession
 
-        return AdbcSession(server, at)
+        return partial(AdbcSession, server, at)
     from exportkit.engines.databases.alchemy import AlchemySession
 
-    return AlchemySession(server, at)
+    return partial(AlchemySession, server, at)

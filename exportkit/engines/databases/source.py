@@ -8,7 +8,8 @@ the rows and columns that a job needs travel, as a stream of Arrow batches into 
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,7 @@ from exportkit.config.names import nearest_hint
 from exportkit.config.phrases import short
 from exportkit.engines import failures, jail
 from exportkit.engines.databases.servers import ServerError, find_server
-from exportkit.engines.databases.sessions import open_session
+from exportkit.engines.databases.sessions import opener
 from exportkit.engines.databases.streams import Stream
 from exportkit.engines.databases.unopened import checked_query, misplaced_keys
 from exportkit.engines.duckdb import DuckEngine
@@ -31,7 +32,7 @@ from exportkit.engines.sql import identifier
 from exportkit.errors import Complaint, SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
     import narwhals as nw
@@ -51,18 +52,31 @@ def open_database(source: Source, root: Path, spill: Path | None) -> Iterator[Op
     server = find_server(source, root)
     at = source.document.locate(("table",) if source.table else ("query",))
     query = checked_query(source, server.dialect)
+    connect = opener(server, source.document.locate(("database",)))
     with (
         TemporaryDirectory(prefix="exportkit-", dir=spill) as scratch,
-        closing(jail.open_connection(Path(scratch))) as connection,
-        closing(open_session(server, source.document.locate(("database",)))) as session,
+        _both(connect, Path(scratch)) as (connection, session),
     ):
-        jail.close_jail(connection, [])
         relation = session.relation(source.table, query, at)
         opened = OpenDatabase(source, connection, session, relation)
         try:
             yield opened
         finally:
             opened.stop()
+
+
+@contextmanager
+def _both(
+    connect: Callable[[], Session], scratch: Path
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Session]]:
+    """The engine in its jail, and the session: the server answers while the engine is loaded."""
+    with ExitStack() as opened:
+        with ThreadPoolExecutor(1) as thread:
+            answering = thread.submit(connect)
+            connection = opened.enter_context(closing(jail.open_connection(scratch)))
+            session = opened.enter_context(closing(answering.result()))
+        jail.close_jail(connection, [])
+        yield connection, session
 
 
 class OpenDatabase:
