@@ -67,7 +67,8 @@ class ServerTables:
 
     order = "number"
     counter = "SERIAL"
-    known = "SELECT 1 WHERE to_regclass('schema') IS NOT NULL"
+    # `to_regclass` would answer from what this session remembers: that there is none.
+    known = "SELECT 1 FROM pg_class WHERE relname = 'schema' AND pg_table_is_visible(oid)"
 
     def __init__(self, begin: Begin, fenced: Begin) -> None:
         self._begin, self._fenced = begin, fenced

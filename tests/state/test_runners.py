@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from exportkit import Counts, Run
@@ -22,6 +23,7 @@ from exportkit.state.folder import open_state, state_folder
 from exportkit.state.house import House
 from exportkit.state.postgresql import Database
 from exportkit.state.shared import PIECE, DatabaseShelf
+from exportkit.state.sharedtables import IN_ORDER
 from exportkit.state.usage import usage_of
 
 if TYPE_CHECKING:
@@ -358,6 +360,33 @@ def test_many_make_the_tables_at_once(url: str, tmp_path: Path, postgresql: Serv
     assert [process.wait() for process in processes] == [0, 0, 0, 0]
     assert postgresql.run("SELECT count(*) FROM exportkit.audit") == "4"
     assert postgresql.run("SELECT version FROM exportkit.schema") == str(tables.SCHEMA_VERSION)
+
+
+def test_who_waited_while_another_made_the_tables_sees_them(url: str) -> None:
+    """A transaction that began before they were there, and had looked already."""
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    databases, failed = [Database(url) for _ in range(3)], []
+
+    def make(database: Database) -> None:
+        try:
+            _ = database.engine
+        except JournalError as error:
+            failed.append(error)
+
+    first = psycopg.connect(url)
+    first.execute("CREATE SCHEMA exportkit")
+    first.commit()
+    first.execute("SELECT pg_advisory_xact_lock(%s)", [IN_ORDER])
+    threads = [threading.Thread(target=make, args=[database]) for database in databases]
+    for thread in threads:
+        thread.start()
+    while len(first.execute(waiting).fetchall()) < len(threads):
+        time.sleep(0.01)
+    first.close()
+    for thread, database in zip(threads, databases, strict=True):
+        thread.join()
+        database.close()
+    assert failed == []
 
 
 def test_an_older_journal_is_upgraded_and_a_newer_one_left_alone(
