@@ -103,7 +103,7 @@ def plain(data: Path) -> Case:
         "4 of 20 columns of a CSV under new names, as CSV, against one `COPY`",
         script("plain.py", data / "profiles.csv", floor),
         run(data, "plain"),
-        Bounds(wall_ratio=2.0, peak_ratio=1.5),
+        Bounds(wall_ratio=2.0, peak_ratio=1.5, mebibytes=1024),
         lambda _: differing(floor, ours),
     )
 
