@@ -24,17 +24,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# It answers a query that fails with an error inside of a success, where BigQuery's jobs.query
-# answers an error. Geography needs a library that DuckDB fetches: without it goes the rest.
+# Its jobs.query answers a query that fails with an error inside of a success, and forgets the
+# dataset that names without one begin at; its jobs.insert does both as BigQuery does. Geography
+# needs a library that DuckDB fetches: without it goes the rest.
 _SERVER = """
 import sys
 from contextlib import suppress
+from contextvars import ContextVar
 from bqemulator.api.routes import jobs
 from bqemulator.cli import main
 from bqemulator.storage.engine import DuckDBEngine
 
 jobs._SQL_EXECUTION_DOMAIN_ERRORS = ()
-load = DuckDBEngine._load_spatial
+asked = ContextVar("asked")
+check, execute, load = jobs._validate_session_id, jobs.execute_query_job, DuckDBEngine._load_spatial
+
+def checked(body):
+    asked.set(body)
+    check(body)
+
+async def executed(project, job, sql, *rest, **more):
+    sql = jobs._apply_default_dataset(sql, asked.get(), request_project_id=project)
+    return await execute(project, job, sql, *rest, **more)
+
+jobs._validate_session_id, jobs.execute_query_job = checked, executed
 
 def load_or_not(engine):
     with suppress(Exception):

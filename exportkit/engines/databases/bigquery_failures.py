@@ -39,7 +39,7 @@ _BIG = ("other", "{where}: the query asks for more than one query may", "read le
 _NAMED = ("name", "{where}: {words}", None)
 # By the reason that its API gives; the rest is known by the class of the error alone.
 _BY_REASON: dict[str, Told] = {
-    "accessDenied": ("denied", "{where}: this account may not read that", _ROLES),
+    "accessDenied": ("denied", "{where}: this account may not read that, or it is not there", _ROLES),
     "authError": _REFUSED,
     "billingNotEnabled": ("denied", "{where}: the project has no billing", None),
     "bytesBilledLimitExceeded": (
