@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from exportkit.engines.databases import bigquery_failures, wording
-from exportkit.engines.databases.alchemy_failures import explain
+from exportkit.engines.databases.alchemy_failures import explain, failures_of
 from exportkit.engines.databases.alchemy_kinds import kind_of_column
 from exportkit.engines.databases.beginnings import beginnings, spoken
 from exportkit.engines.databases.servers import ServerError, needing
@@ -73,7 +73,7 @@ class AlchemySession:
         self._server, self._at = server, at
         self._connection: Connection | None = None
         self._engine = _engine(server, at)
-        self._foreign = bigquery_failures.foreign(server.scheme)
+        self._failures = failures_of(server.scheme)
         with self._explained():
             self._connection = self._engine.connect().execution_options(no_parameters=True)
         try:
@@ -149,7 +149,7 @@ class AlchemySession:
 
         if self._connection is None:
             return []
-        with suppress(sqlalchemy.exc.SQLAlchemyError, *self._foreign):
+        with suppress(*self._failures):
             look, dialect = sqlalchemy.inspect(self._engine), self._engine.dialect
             names = [*look.get_table_names(), *look.get_view_names()]
             if dialect.requires_name_normalize:  # it shows in small letters what is in capitals
@@ -172,11 +172,9 @@ class AlchemySession:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        import sqlalchemy
-
         try:
             yield
-        except (sqlalchemy.exc.SQLAlchemyError, *self._foreign) as error:
+        except self._failures as error:
             raise explain(error, self._server, self._at) from None
 
     def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:

@@ -59,6 +59,13 @@ _BY_CLASS = {
 }
 
 
+def failures_of(scheme: str) -> tuple[type[Exception], ...]:
+    """What a database behind such a URL may raise that `explain` is for."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError, *bigquery_failures.foreign(scheme)
+
+
 def explain(error: Exception, server: Server, at: Location) -> ServerError:
     """The error of SQLAlchemy, or of a driver, as ours."""
     cause = getattr(error, "orig", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from exportkit.engines.databases.servers import ServerError, family
 
@@ -36,10 +36,11 @@ _VALUE = (
 )
 _QUOTA = ("other", "{where}: a quota of the project is used up", "run again when it is renewed")
 _BIG = ("other", "{where}: the query asks for more than one query may", "read less, or in parts")
+_HIDDEN = ("denied", "{where}: this account may not read that, or it is not there", _ROLES)
 _NAMED = ("name", "{where}: {words}", None)
 # By the reason that its API gives; the rest is known by the class of the error alone.
 _BY_REASON: dict[str, Told] = {
-    "accessDenied": ("denied", "{where}: this account may not read that, or it is not there", _ROLES),
+    "accessDenied": _HIDDEN,
     "authError": _REFUSED,
     "billingNotEnabled": ("denied", "{where}: the project has no billing", None),
     "bytesBilledLimitExceeded": (
@@ -129,11 +130,12 @@ def _with_key(url: URL, server: Server, at: Location) -> URL:
     name = url.query.get("credentials_path")
     if not name:
         return url
-    from google.oauth2.service_account import Credentials
+    from google.oauth2 import service_account
 
     path = str(server.root / str(name))
     try:
-        Credentials.from_service_account_file(path)
+        untyped: Any = service_account.Credentials
+        untyped.from_service_account_file(path)
     except (OSError, ValueError) as error:
         cannot = "that cannot be read" if isinstance(error, OSError) else "that is no such key"
         raise ServerError(

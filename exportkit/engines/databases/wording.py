@@ -36,7 +36,9 @@ def relation(dialect: Dialect, table: str | None, query: str | None, at: Locatio
 
 def without_rows(dialect: Dialect, sql: str) -> str:
     """A query with the columns of another and none of its rows."""
-    return f"SELECT * FROM (\n{sql}\n) {_alias(dialect, 'exportkit_it')} WHERE 1 = 0"
+    none = f"SELECT * FROM (\n{sql}\n) {_alias(dialect, 'exportkit_it')} WHERE 1 = 0"
+    # BigQuery bills what a query reads, and knows by this that it reads nothing.
+    return f"{none} LIMIT 0" if dialect.name == "bigquery" else none
 
 
 def named(name: str) -> str:
