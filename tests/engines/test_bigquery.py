@@ -100,6 +100,10 @@ seen + interval 1 month < '2021-02-04'
 seen::date = '2024-02-29'
 left_at > '2024-01-01'
 left_at + interval 1 month = '2024-02-29'
+left_at > date '2024-01-31'
+left_at >= current_date - interval 30 year
+left_at between seen and now()
+seen < now()
 left_at < now() - interval 1 year
 name is null
 """.strip().splitlines()
@@ -160,6 +164,8 @@ def test_what_is_pinned_though_the_emulator_would_not_tell():
         "ltrim(name)": "LTRIM(`name`, ' ')",
         "name like 'a\\b%'": r"REGEXP_CONTAINS(`name`, '(?s)^a\\\\b.*$')",
         "at > at - interval 2 years": "`at` > CAST(CAST(`at` AS DATETIME) - INTERVAL 2 YEAR "
+        "AS TIMESTAMP)",
+        "at >= current_date - interval 30 day": "`at` >= CAST(CURRENT_DATE - INTERVAL 30 DAY "
         "AS TIMESTAMP)",
         "at > at - interval 2 day": "`at` > `at` - INTERVAL 2 DAY",
         "cast(n as decimal(30, 12))": "ROUND(CAST(`n` AS BIGNUMERIC), 12)",

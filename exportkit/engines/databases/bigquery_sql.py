@@ -6,6 +6,7 @@
 | `contains` | tells cases apart, which CONTAINS_SUBSTR does not |
 | `trim` | takes blanks away, and no other white space |
 | `cast` as `decimal` | rounds to its digits: BigQuery's NUMERIC has nine after the point |
+| a `timestamptz` beside a `timestamp` | takes that for UTC: BigQuery compares no two kinds |
 | a `timestamptz` and months | goes by the calendar in UTC: BigQuery adds no months to a TIMESTAMP |
 """
 
@@ -53,7 +54,9 @@ def _pinned(node: exp.Expr, kinds: Mapping[str, str]) -> exp.Expr | None:
         return exp.Interval(this=exp.Literal.number(node.this.name), unit=node.args["unit"].copy())
     if isinstance(node, exp.Cast) and node.to.is_type("decimal") and node.to.expressions:
         return _decimal(node)
-    return _months(node, kinds)
+    compared = exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE
+    compared |= exp.Between | exp.In | exp.NullSafeEQ | exp.NullSafeNEQ
+    return _moments(node, kinds) if isinstance(node, compared) else _months(node, kinds)
 
 
 def _like(node: exp.Expr, escape: exp.Expr | None) -> exp.Expr | None:
@@ -97,6 +100,21 @@ def _decimal(node: exp.Cast) -> exp.Expr:
     return exp.Round(
         this=exp.cast(node.this.copy(), kind, copy=False), decimals=exp.Literal.number(scale)
     )
+
+
+def _moments(node: exp.Expr, kinds: Mapping[str, str]) -> exp.Expr | None:
+    from sqlglot import exp
+
+    made = node.copy()
+    sides = [each for each in made.iter_expressions() if each.parent is made]
+    found = [kind_of(side, kinds) for side in sides]
+    if "timestamptz" not in found:
+        return None
+    for side, kind in zip(sides, found, strict=True):
+        if kind in ("timestamp", "date"):
+            moment = exp.DataType.build("timestamp", dialect="bigquery")
+            side.replace(exp.cast(side.copy(), moment))
+    return made
 
 
 def _months(node: exp.Expr, kinds: Mapping[str, str]) -> exp.Expr | None:
