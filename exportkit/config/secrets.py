@@ -17,7 +17,7 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 # The last words of a key whose value is a secret: refresh_token, clientSecret, X-Api-Key.
 _SECRET_ENDING = re.compile(
     r"(^| )(pass|passwd|password|passphrase|pwd|secret|token|credentials?|bearer"
-    r"|authorization( header)?|apikey|private key pkcs value"
+    r"|authorization( header)?|apikey|private key pkcs value|credentials base"
     r"|(api|access|secret|private|signing|encryption|account|auth|license) key)$"
 )
 # Wider: a value under such a key is never quoted.

@@ -381,6 +381,7 @@ adbc+flightsql+grpc://host:1?adbc.flight.sql.authorization_header=Basic%20dTpw
 adbc+snowflake://acc?adbc.snowflake.sql.client_option.auth_token=x
 adbc+snowflake://acc?adbc.snowflake.sql.client_option.jwt_private_key_pkcs8_value=x
 snowflake://me@acc?private_key_file=rsa.p8&private_key_file_pwd=x
+bigquery://p/d?credentials_base64=e30=
 """.strip().splitlines()
 FINE = """
 adbc+postgresql://u:${env:PW}@host/db
@@ -388,6 +389,8 @@ adbc+flightsql+grpc://host:1?username=u&password=${env:PW}
 adbc+snowflake://acc?adbc.snowflake.sql.client_option.auth_token=${env:TOKEN}&warehouse=w
 adbc+snowflake://acc?adbc.snowflake.sql.client_option.keep_session_alive=enabled
 snowflake://me@acc?private_key_file=rsa.p8&warehouse=w
+bigquery://p/d?credentials_path=keys/bigquery.json
+bigquery://p/d?credentials_base64=${env:KEY}
 """.strip().splitlines()
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from exportkit.engines.databases import wording
-from exportkit.engines.databases.alchemy_failures import explain
+from exportkit.engines.databases import bigquery_failures, wording
+from exportkit.engines.databases.alchemy_failures import explain, failures_of
 from exportkit.engines.databases.alchemy_kinds import kind_of_column
 from exportkit.engines.databases.beginnings import beginnings, spoken
 from exportkit.engines.databases.servers import ServerError, needing
@@ -73,6 +73,7 @@ class AlchemySession:
         self._server, self._at = server, at
         self._connection: Connection | None = None
         self._engine = _engine(server, at)
+        self._failures = failures_of(server.scheme)
         with self._explained():
             self._connection = self._engine.connect().execution_options(no_parameters=True)
         try:
@@ -148,7 +149,7 @@ class AlchemySession:
 
         if self._connection is None:
             return []
-        with suppress(sqlalchemy.exc.SQLAlchemyError):
+        with suppress(*self._failures):
             look, dialect = sqlalchemy.inspect(self._engine), self._engine.dialect
             names = [*look.get_table_names(), *look.get_view_names()]
             if dialect.requires_name_normalize:  # it shows in small letters what is in capitals
@@ -165,21 +166,21 @@ class AlchemySession:
             raise ServerError(
                 "the rows were read and the transaction is over", "other", location=self._at
             )
+        if self._engine.dialect.name == "bigquery":
+            sql = sql.replace("%", "%%")  # its driver makes one of two, parameters or not
         return self._connection.execution_options(**options).exec_driver_sql(sql)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        import sqlalchemy
-
         try:
             yield
-        except sqlalchemy.exc.SQLAlchemyError as error:
+        except self._failures as error:
             raise explain(error, self._server, self._at) from None
 
     def _field(self, result: CursorResult[Any], place: int, column: Sequence[Any]) -> Field:
         name, code = str(column[0]), column[1]
         kind, shown = kind_of_column(self._engine.dialect, result.cursor, place, code)
-        return Field(name, shown, kind, wording.as_text(self.dialect, name, kind))
+        return Field(name, shown, kind, wording.as_text(self.dialect, name, kind, shown))
 
 
 def _engine(server: Server, at: Location) -> Engine:
@@ -192,10 +193,10 @@ def _engine(server: Server, at: Location) -> Engine:
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
         beside = _beside(server, url)
-        with needing(server, package, extra, at):
+        with needing(server, package, extra, at), bigquery_failures.signed(url, server, at) as own:
             return sqlalchemy.create_engine(
-                url.difference_update_query(beside),
-                connect_args=beside | _session(url),
+                own.difference_update_query(beside),
+                connect_args=beside | _session(url) | bigquery_failures.quietly(server),
                 poolclass=sqlalchemy.NullPool,
             )
     except sqlalchemy.exc.NoSuchModuleError:

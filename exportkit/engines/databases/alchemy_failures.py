@@ -10,11 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from exportkit.config.phrases import short
+from exportkit.engines.databases import bigquery_failures
 from exportkit.engines.databases.servers import ServerError, family
 
 if TYPE_CHECKING:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from exportkit.engines.databases.servers import Server
     from exportkit.errors import Location
 
@@ -60,9 +59,18 @@ _BY_CLASS = {
 }
 
 
-def explain(error: SQLAlchemyError, server: Server, at: Location) -> ServerError:
-    """The error of a driver as ours."""
+def failures_of(scheme: str) -> tuple[type[Exception], ...]:
+    """What a database behind such a URL may raise that `explain` is for."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return SQLAlchemyError, *bigquery_failures.foreign(scheme)
+
+
+def explain(error: Exception, server: Server, at: Location) -> ServerError:
+    """The error of SQLAlchemy, or of a driver, as ours."""
     cause = getattr(error, "orig", None)
+    if family(server.scheme) == "bigquery":
+        return _bigquery(cause.args[0] if cause is not None and cause.args else error, server, at)
     arguments: tuple[object, ...] = getattr(cause, "args", ())
     number = arguments[0] if arguments and isinstance(arguments[0], int) else None
     known = _MYSQL.get(number or 0) if family(server.scheme) == "mysql" else None
@@ -73,6 +81,12 @@ def explain(error: SQLAlchemyError, server: Server, at: Location) -> ServerError
     said = message.format(where=server.shown_as, words=words)
     if known is None and number is not None:
         said += f" (error {number})"
+    return ServerError(said, reason, hint=hint, location=at)
+
+
+def _bigquery(error: Exception, server: Server, at: Location) -> ServerError:
+    (reason, message, hint), words = bigquery_failures.told(error)
+    said = message.format(where=server.shown_as, words=short(words))
     return ServerError(said, reason, hint=hint, location=at)
 
 

@@ -33,6 +33,21 @@ _SNOWFLAKE = {
     13: "boolean",
 }
 
+# Its driver's NUMBER is equal to booleans too.
+_BIGQUERY = {
+    "STRING": "text",
+    **dict.fromkeys(("INTEGER", "INT64"), "integer"),
+    **dict.fromkeys(("FLOAT", "FLOAT64"), "float"),
+    **dict.fromkeys(("NUMERIC", "BIGNUMERIC"), "numeric"),
+    **dict.fromkeys(("BOOLEAN", "BOOL"), "boolean"),
+    "DATE": "date",
+    "TIME": "time",
+    "DATETIME": "timestamp",
+    "TIMESTAMP": "timestamptz",
+    "BYTES": "bytes",
+    "INTERVAL": "interval",
+}
+
 
 def kind_of_column(dialect: Dialect, cursor: Any, place: int, code: Any) -> tuple[str, str]:
     """The kind of the column at a place of an answer, and a name for its type."""
@@ -41,6 +56,8 @@ def kind_of_column(dialect: Dialect, cursor: Any, place: int, code: Any) -> tupl
     if dialect.name == "snowflake":
         kind = _SNOWFLAKE.get(code, "other")
         return kind, kind
+    if dialect.name == "bigquery":
+        return _bigquery_kind(cursor, place, code)
     for name, kind in _NAMED.items():
         known = getattr(dialect.dbapi, name, None)
         with suppress(Exception):
@@ -56,3 +73,11 @@ def _mysql_kind(cursor: Any, place: int, code: int) -> tuple[str, str]:
     if kind == "text" and facts and facts[place].charsetnr == _BYTES:
         kind = "bytes"
     return kind, "tinyint" if kind == "boolean" else kind
+
+
+def _bigquery_kind(cursor: Any, place: int, code: str) -> tuple[str, str]:
+    """The driver's code of an array is that of its members; the schema behind it tells."""
+    schema = getattr(getattr(cursor, "_query_rows", None), "schema", None)
+    if schema and schema[place].mode == "REPEATED":
+        return "other", "array"
+    return _BIGQUERY.get(code, "other"), {"RECORD": "struct"}.get(code, code.lower())

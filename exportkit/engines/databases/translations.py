@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exportkit.engines.databases import mysql_sql, postgres_sql
+from exportkit.engines.databases import bigquery_sql, mysql_sql, postgres_sql
 from exportkit.engines.databases.dialects import Dialect
 from exportkit.engines.databases.servers import family, sql_dialect
 
@@ -15,6 +15,8 @@ def dialect_of(scheme: str) -> Dialect:
         return postgres_sql.dialect(_NEWEST, None)
     if family(scheme) == "mysql":
         return mysql_sql.dialect()
+    if family(scheme) == "bigquery":
+        return bigquery_sql.dialect()
     if family(scheme) == "duckdb":
         return Dialect("duckdb", "DuckDB", is_native=True)
     return Dialect(sql_dialect(scheme), scheme or "this database")

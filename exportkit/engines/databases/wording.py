@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from exportkit.errors import Location
 
 _LONGEST_NAME = 128
+# Types that a database casts to no text, and its function that makes one.
+_SPELT = {
+    "bigquery": {
+        **dict.fromkeys(("array", "json", "struct"), "TO_JSON_STRING"),
+        "geography": "ST_ASTEXT",
+    }
+}
 
 
 def relation(dialect: Dialect, table: str | None, query: str | None, at: Location) -> str:
@@ -29,7 +36,9 @@ def relation(dialect: Dialect, table: str | None, query: str | None, at: Locatio
 
 def without_rows(dialect: Dialect, sql: str) -> str:
     """A query with the columns of another and none of its rows."""
-    return f"SELECT * FROM (\n{sql}\n) {_alias(dialect, 'exportkit_it')} WHERE 1 = 0"
+    none = f"SELECT * FROM (\n{sql}\n) {_alias(dialect, 'exportkit_it')} WHERE 1 = 0"
+    # BigQuery bills what a query reads, and knows by this that it reads nothing.
+    return f"{none} LIMIT 0" if dialect.name == "bigquery" else none
 
 
 def named(name: str) -> str:
@@ -45,12 +54,19 @@ def one_row(dialect: Dialect, relation: str) -> str:
     return one.replace("exportkit_it", relation)
 
 
-def as_text(dialect: Dialect, name: str, kind: str) -> str:
-    """SQL for a column's text, which the database makes where the column is none."""
+def as_text(dialect: Dialect, name: str, kind: str, shown: str = "") -> str:
+    """SQL for a column's text, which the database makes where the column is none.
+
+    `shown` is the database's own name for its type, where the driver knows that.
+    """
     from sqlglot import exp
 
     if kind == "text":
         return dialect.quoted(name)
+    function = _SPELT.get(dialect.name, {}).get(shown)
+    if function is not None:  # of NULL, some of these make the word
+        quoted = dialect.quoted(name)
+        return f"CASE WHEN {quoted} IS NOT NULL THEN {function}({quoted}) END"
     cast = exp.cast(exp.column(exp.to_identifier(name, quoted=True)), "text")
     return str(cast.sql(dialect.name or None, identify=True))
 
