@@ -119,6 +119,15 @@ def test_no_key_at_all_is_explained(here, bigquery, monkeypatch):  # noqa: F811
         pass
 
 
+@pytest.mark.parametrize("option", ["destination=people.copy", "dry_run=true"])
+def test_a_url_that_writes_or_reads_nothing_is_refused(here, bigquery, option):  # noqa: F811
+    with (
+        pytest.raises(SourceError, match=r"\?\w+= cannot stand in the URL.*take it out"),
+        here.open(database=f"{bigquery.url}&{option}", table="profiles", key="ID"),
+    ):
+        pass
+
+
 # What BigQuery itself says, as far as it is known.
 SAID = {
     "Unrecognized name: nmae; Did you mean name? at [1:8]": r"name: nmae; Did you mean name\?$",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from exportkit.engines.databases import bigquery_failures, wording
+from exportkit.engines.databases import bigquery_urls, wording
 from exportkit.engines.databases.alchemy_failures import explain, failures_of
 from exportkit.engines.databases.alchemy_kinds import kind_of_column
 from exportkit.engines.databases.beginnings import beginnings, spoken
@@ -193,10 +193,10 @@ def _engine(server: Server, at: Location) -> Engine:
     try:
         url = sqlalchemy.make_url(driver + "://" + server.url.partition("://")[2])
         beside = _beside(server, url)
-        with needing(server, package, extra, at), bigquery_failures.signed(url, server, at) as own:
+        with needing(server, package, extra, at), bigquery_urls.signed(url, server, at) as own:
             return sqlalchemy.create_engine(
                 own.difference_update_query(beside),
-                connect_args=beside | _session(url) | bigquery_failures.quietly(server),
+                connect_args=beside | _session(url) | bigquery_urls.quietly(server),
                 poolclass=sqlalchemy.NullPool,
             )
     except sqlalchemy.exc.NoSuchModuleError:
