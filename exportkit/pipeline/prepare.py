@@ -12,7 +12,7 @@ from exportkit.config.schemas import check_options
 from exportkit.errors import Complaint, ConfigError
 from exportkit.records import Connection, Description, Mode
 from exportkit.state.calls import counted_calls, user_of
-from exportkit.state.folder import state_folder
+from exportkit.state.folder import state_folder, state_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,12 +51,20 @@ class Prepared:
         return resolved(self.workspace, self.connection, self.description)
 
 
+def resolved_options(workspace: Workspace, file: ConnectionFile) -> Mapping[str, Any]:
+    """What a connection's file says, references filled in. Raises ConfigError if one is unset."""
+    options: dict[str, Any] = resolve(
+        file.options, file.document, ("options",), root=workspace.root
+    )
+    return options
+
+
 def resolved(workspace: Workspace, file: ConnectionFile, facts: Description) -> Connection:
     """A connection with defaults and references filled in, its credentials, its calls counted.
 
     Opens nothing yet. Raises ConfigError if a reference is unset.
     """
-    options = resolve(file.options, file.document, ("options",), root=workspace.root)
+    options = resolved_options(workspace, file)
     state = state_folder(workspace.root, workspace.state)
     return Connection(
         file.name,
@@ -171,7 +179,7 @@ def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _output(workspace: Workspace, job: Job, option: str, given: str) -> Path:
     path = (workspace.root / given).resolve()
-    state = state_folder(workspace.root, workspace.state).home
+    state = state_home(workspace.root, workspace.state)
     allowed = (workspace.root.resolve(), *workspace.outputs)
     wrong = hint = ""
     if not any(path.is_relative_to(folder) for folder in allowed):

@@ -13,7 +13,7 @@ from exportkit.engines.sources import open_source
 from exportkit.engines.stores.unfetched import complaints_unfetched, is_elsewhere, unreadable
 from exportkit.errors import Complaint, ExportkitError
 from exportkit.pipeline.mapping import map_job
-from exportkit.pipeline.prepare import check_connection, prepare
+from exportkit.pipeline.prepare import check_connection, prepare, resolved_options
 from exportkit.pipeline.source import column_complaints
 from exportkit.records import Catalogue, Target
 
@@ -132,7 +132,7 @@ def _check_references(found: Findings, prepared: Prepared) -> None:
     """A secret that is not here is only odd: files are checked where no secret should be."""
     secret = set(_secrets(prepared.description.connection_options, "options"))
     try:
-        prepared.resolved_connection()
+        resolved_options(prepared.workspace, prepared.connection)
     except ExportkitError as error:
         for complaint in error.complaints:
             at = complaint.location.path if complaint.location else ""

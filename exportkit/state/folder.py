@@ -100,13 +100,18 @@ class StateFolder:
         return self.root / "credentials"
 
 
+def state_home(root: Path, state: str) -> Path:
+    """Where the state lies on this machine, or what a process works with if it lies elsewhere."""
+    return root.resolve() / ".exportkit" if "://" in state else (root / state).resolve()
+
+
 def state_folder(root: Path, state: str) -> StateFolder:
     """The state folder of a workspace, whether it is there or not. Makes and opens nothing.
 
     Raises ConfigError for a kind of state that this version does not have.
     """
     if "://" not in state:
-        return StateFolder((root / state).resolve())
+        return StateFolder(state_home(root, state))
     if not state.startswith(("postgresql://", "postgres://")):
         raise ConfigError(
             f"a state cannot be kept in {state.partition('://')[0]}",
@@ -127,7 +132,7 @@ def _database_shelf(root: Path, state: str) -> DatabaseShelf:
             f"a state in PostgreSQL needs the package {missing}, which is not installed",
             hint="pip install 'exportkit[postgresql-state]'",
         ) from None
-    return DatabaseShelf(state, root / ".exportkit")
+    return DatabaseShelf(state, state_home(root, state))
 
 
 def open_state(root: Path, state: str) -> StateFolder:

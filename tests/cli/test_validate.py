@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from tests.cli.conftest import Command
 
@@ -80,3 +83,21 @@ def test_a_store_is_asked_only_when_told_to(exportkit: Command, workspace: Path)
     assert said.code == 2
     assert "profiles would cross a network in the clear" in said.err
     assert "is not one SQL expression" in said.err
+
+
+def test_a_shared_state_needs_no_driver_to_be_named(
+    exportkit: Command, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where files are only checked, nobody has to be able to reach the database."""
+    for module in ("exportkit.state.shared", "exportkit.state.postgresql"):
+        monkeypatch.delitem(sys.modules, module, raising=False)  # what is imported stays so
+    for module in ("sqlalchemy", "psycopg"):
+        monkeypatch.setitem(sys.modules, module, None)
+    settings = workspace / "exportkit.yaml"
+    settings.write_text(
+        settings.read_text().replace("state: .exportkit", "state: postgresql://u@h/d")
+    )
+    assert exportkit("validate").code == 0
+    said = exportkit("status")
+    assert said.code == 2
+    assert "exportkit[postgresql-state]" in said.err
