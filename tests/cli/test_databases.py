@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,3 +93,32 @@ def test_validate_reads_queries_and_expressions_without_a_server(
     text = said.out + said.err
     assert "sources/customers.yaml:4:9: query: a statement that begins with UPDATE writes" in text
     assert "segments.quiet.where: monthname() is not translated for PostgreSQL" in text
+
+
+LOOK = """
+import signal
+from exportkit.cli import start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+start()
+"""
+
+
+def test_who_stops_waiting_for_a_server_is_let_go(workspace: Path) -> None:
+    """One that takes the connection and says nothing would be waited for half a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        write(workspace)
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/crm"
+        with subprocess.Popen(
+            [sys.executable, "-c", LOOK, "segments", "customers"],
+            env={**os.environ, "CRM_URL": url},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            taken, _ = silent.accept()
+            asked = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+        taken.close()
+    assert time.monotonic() - asked < 10
+    assert (process.returncode, said) == (1, "\nstopped\n")

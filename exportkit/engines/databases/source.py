@@ -71,10 +71,11 @@ def _both(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Session]]:
     """The engine in its jail, and the session: the server answers while the engine is loaded."""
     with ExitStack() as opened:
-        with ThreadPoolExecutor(1) as thread:
-            answering = thread.submit(connect)
-            connection = opened.enter_context(closing(jail.open_connection(scratch)))
-            session = opened.enter_context(closing(answering.result()))
+        thread = ThreadPoolExecutor(1)
+        opened.callback(thread.shutdown, wait=False)  # whoever gives up does not wait for a server
+        answering = thread.submit(connect)
+        connection = opened.enter_context(closing(jail.open_connection(scratch)))
+        session = opened.enter_context(closing(answering.result()))
         jail.close_jail(connection, [])
         yield connection, session
 
