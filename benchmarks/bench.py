@@ -13,7 +13,6 @@ import platform
 import shutil
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,20 +45,13 @@ def run(asked: argparse.Namespace) -> tuple[str, int]:
     lay_out(data, asked.rows)
     if not asked.cases or {"changed", "unchanged"} & set(asked.cases):
         lay_out_days(data)
-    known = {case.name: promised(case, asked.rows) for case in cases(data)}
+    known = {case.name: case for case in cases(data)}
     if strange := set(asked.cases) - set(known):
         sys.exit(f"no such case: {', '.join(strange)}; there are: {', '.join(known)}")
     with ExitStack() as stack:
         if any(name.startswith("postgresql") for name in asked.cases or known):
             ENVIRONMENT.update(stack.enter_context(served(data / "profiles.csv")))
         return raced(asked, known)
-
-
-def promised(case: Case, rows: int) -> Case:
-    """The case, within what is promised for so many rows: time, and a ratio, for a million only."""
-    if rows <= FULL:
-        return case
-    return replace(case, bounds=replace(case.bounds, wall_ratio=None, peak_ratio=None))
 
 
 def raced(asked: argparse.Namespace, known: dict[str, Case]) -> tuple[str, int]:

@@ -1,7 +1,7 @@
 """`python benchmarks/tenfold.py`: the races once more, over ten million profiles, one pair each.
 
-From CSV, Parquet and PostgreSQL, within the same bounds of memory. Exits 1 when one is missed; a
-full run writes its table into `docs/performance.md`.
+From CSV, Parquet and PostgreSQL, within the same bounds, of memory too. Exits 1 when one is missed;
+a full run writes its table into `docs/performance.md`.
 """
 
 from __future__ import annotations

@@ -43,11 +43,10 @@ def plan_work(work: Work, *, streams: bool = False) -> Plan:
         return same
     work.watch.stage("planning", f"{', '.join(job.segments)} of {job.source}")
     profiles = read_profiles(job, work.prepared.source, work.opened)
-    # The engine works without Python's lock: what comes next is imported meanwhile, the slowest
-    # first, since later, when small questions are asked, it would keep the engine waiting.
-    has_addresses = len(mapping.checks) > mapping.certain
-    soon = ("pyarrow.parquet", "pyarrow.compute", *["email_validator"] * has_addresses)
-    _meanwhile("exportkit.state.journal", *soon)
+    # The engine works without Python's lock: what comes next is imported meanwhile, since later,
+    # when small questions are asked, it would keep the engine waiting.
+    checker = ["email_validator"] * (len(mapping.checks) > mapping.certain)
+    _meanwhile("exportkit.state.journal", "pyarrow.parquet", "pyarrow.compute", *checker)
     mapped = engine.hold(map_profiles(profiles, job, mapping))
     work.orders.obey()
     mapped = identified(decide_addresses(mapped, mapping, engine), mapping)
