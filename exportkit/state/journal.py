@@ -13,14 +13,16 @@ from __future__ import annotations
 import json
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from exportkit.errors import JournalError
 from exportkit.state import audits, batches, runs
 from exportkit.state.sqlite import FileTables
 from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from exportkit.records import Operation, Run
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
     from exportkit.state.shared import DatabaseShelf
     from exportkit.state.tables import Tables
 
+    _Row = Mapping[str, Any]
+
+_T = TypeVar("_T")
 _RUNS = f"SELECT {runs.COLUMNS} FROM runs"
 _OLD = (
     "SELECT run_id FROM runs"
@@ -102,18 +107,18 @@ class Journal:
             query += f" AND status IN ({', '.join(f':{name}' for name in these)})"
         # As they were written down, not by their times: a clock may have jumped between them.
         query += f" ORDER BY {self._tables.order} DESC{_limit(limit)}"
-        return [runs.run_of(row) for row in self._read(query, job=job, **these)]
+        return self._records(runs.run_of, query, job=job, **these)
 
     def open_runs(self, job: str, target: str) -> list[JournaledRun]:
         """Runs to this target whose answers are not in its snapshot yet, the earliest first."""
         query = f"{_RUNS} WHERE job = :job AND target = :target AND NOT folded"
         query += f" ORDER BY {self._tables.order}"
-        return [runs.run_of(row) for row in self._read(query, job=job, target=target)]
+        return self._records(runs.run_of, query, job=job, target=target)
 
     def run(self, run_id: str) -> JournaledRun | None:
         """One run, or None."""
-        rows = self._read(f"{_RUNS} WHERE run_id = :run_id", run_id=run_id)
-        return runs.run_of(rows[0]) if rows else None
+        found = self._records(runs.run_of, f"{_RUNS} WHERE run_id = :run_id", run_id=run_id)
+        return found[0] if found else None
 
     def intend(
         self, batch_id: str, run_id: str, operation: Operation, first_row: int, rows: int
@@ -192,8 +197,8 @@ class Journal:
     def batches(self, run_id: str) -> list[JournaledBatch]:
         """The batches of a run, in the order in which they were handed over."""
         query = f"SELECT {batches.COLUMNS} FROM batches WHERE run_id = :run_id"
-        rows = self._read(f"{query} ORDER BY intended_at, batch_id", run_id=run_id)
-        return [batches.batch_of(row, self._skew) for row in rows]
+        query += " ORDER BY intended_at, batch_id"
+        return self._records(partial(batches.batch_of, skew=self._skew), query, run_id=run_id)
 
     def audit(self, action: str, subject: str, user: str, host: str, **details: object) -> None:
         """Record who did what."""
@@ -211,7 +216,7 @@ class Journal:
         """Who did what, of one subject or of all, the latest first."""
         where = "" if subject is None else " WHERE subject = :subject"
         query = f"SELECT {audits.COLUMNS} FROM audit{where} ORDER BY entry DESC{_limit(limit)}"
-        return [audits.entry_of(row) for row in self._read(query, subject=subject)]
+        return self._records(audits.entry_of, query, subject=subject)
 
     def _insert(self, table: str, *, fenced: bool = False, **row: object) -> None:
         names = ", ".join(f'"{column}"' for column in row)
@@ -233,7 +238,18 @@ class Journal:
         with self._tables.transaction(fenced=fenced) as ask:
             ask(statement, **plain)
 
-    def _read(self, statement: str, **values: object) -> Sequence[Mapping[str, Any]]:
+    def _records(self, made: Callable[[_Row], _T], statement: str, **values: object) -> list[_T]:
+        rows = self._read(statement, **values)
+        try:
+            return [made(row) for row in rows]
+        except (TypeError, ValueError):
+            raise JournalError(
+                f"the journal {self._tables.where} is damaged: a row says what exportkit never "
+                "writes",
+                hint=self._tables.remedy,
+            ) from None
+
+    def _read(self, statement: str, **values: object) -> Sequence[_Row]:
         with self._tables.transaction() as ask:
             return ask(statement, **values)
 
@@ -246,7 +262,7 @@ def open_journal(path: Path) -> Iterator[Journal]:
     """
     with closing(FileTables(path)) as tables:
         tables.set_up()
-        prepare(tables, path)
+        prepare(tables)
         yield Journal(tables)
 
 

@@ -18,7 +18,7 @@ from psycopg import conninfo, sql
 from exportkit.config.state import SCHEMA
 from exportkit.errors import JournalError
 from exportkit.redaction import without_secrets
-from exportkit.state.sharedtables import IN_ORDER, ServerTables
+from exportkit.state.sharedtables import IN_ORDER, REMEDY, ServerTables
 from exportkit.state.upgrades import prepare
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ _SESSION = {
     "idle_in_transaction_session_timeout": "0",
 }
 _RIGHTS = "the user of the URL needs the right to write there: docs/runners.md says which"
-_GONE = "somebody changed the tables: restore them. In an empty schema everybody counts as new"
 _REACH = (
     "look at the URL under `state:`, the network and the server; the password comes from "
     "PGPASSWORD or ~/.pgpass. Nothing is lost: run it again"
@@ -79,7 +78,7 @@ class Database:
             engine = self._create(sa.pool.QueuePool, pool_size=2, max_overflow=2)
             try:
                 with self.explained():
-                    prepare(ServerTables(engine.begin, engine.begin), f"in {self.shown}")
+                    prepare(ServerTables(self.shown, engine.begin, engine.begin))
             except BaseException:
                 engine.dispose()
                 raise
@@ -128,7 +127,7 @@ class Database:
         if "permission denied" in reason:
             hint = _RIGHTS
         elif reason.startswith(("relation ", "column ")):
-            hint = _GONE
+            hint = REMEDY
         return JournalError(f"the state in {self.shown} does not work: {reason}", hint=hint)
 
     def close(self) -> None:

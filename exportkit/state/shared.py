@@ -43,7 +43,7 @@ class DatabaseShelf:
         self._runners = home / "runners"
         self.root = self._runners / secrets.token_hex(8)
         self._locks = Locks(self.database)
-        self.tables = ServerTables(self.database.begin, self._locks.fenced)
+        self.tables = ServerTables(self.shown, self.database.begin, self._locks.fenced)
         self._here: int | None = None
         self._known: dict[Path, tuple[str, int, int, int]] = {}
 

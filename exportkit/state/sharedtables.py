@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 IN_ORDER = 7_305_804_402_438_173_797
 """The number of the lock under which a server's tables are made or upgraded."""
+REMEDY = "somebody changed the tables: restore them. In an empty schema everybody counts as new"
 
 _shared = sa.MetaData()
 holders = sa.Table(
@@ -62,15 +63,18 @@ calls = sa.Table(
 class ServerTables:
     """The journal's tables in a database; see `Tables`.
 
-    `begin` and `fenced` open its transactions, and say what is wrong with them.
+    `shown` is the database, for people; `begin` and `fenced` open its transactions, and say what is
+    wrong with them.
     """
 
+    remedy = REMEDY
     order = "number"
     counter = "SERIAL"
     # `to_regclass` would answer from what this session remembers: that there is none.
     known = "SELECT 1 FROM pg_class WHERE relname = 'schema' AND pg_table_is_visible(oid)"
 
-    def __init__(self, begin: Begin, fenced: Begin) -> None:
+    def __init__(self, shown: str, begin: Begin, fenced: Begin) -> None:
+        self.where = f"in {shown}"
         self._begin, self._fenced = begin, fenced
 
     def further(self) -> Sequence[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from exportkit.state.tables import Ask
 
 _UNWRITABLE = "the user who runs exportkit has to be able to write to the state folder"
-_AWAY = (
+_REMEDY = (
     "move the file away (keep it), then run again: exportkit starts a new one. The snapshots still "
     "say what was delivered; what a run that died had sent is sent again"
 )
@@ -37,12 +37,13 @@ class FileTables:
     Raises JournalError where it cannot be opened.
     """
 
+    remedy = _REMEDY
     order = "rowid"
     counter = "INTEGER"
     known = "SELECT 1 FROM sqlite_master WHERE name = 'schema'"
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.where = path, str(path)
         self._turn = RLock()
         _make(path)
         with self._explained():
@@ -114,7 +115,7 @@ def _make(path: Path) -> None:
     except OSError as error:
         raise JournalError(
             f"the journal {path} cannot be opened: {(error.strerror or 'failed').lower()}",
-            hint=_AWAY if path.is_dir() else _UNWRITABLE,
+            hint=_REMEDY if path.is_dir() else _UNWRITABLE,
         ) from None
 
 
@@ -122,7 +123,7 @@ def _failure(path: Path, error: sqlite3.Error) -> JournalError:
     """What SQLite says of the journal, with what to do about it."""
     reason = str(error) or type(error).__name__
     if any(words in reason for words in _DAMAGED):
-        return JournalError(f"the journal {path} is damaged: {reason}", hint=_AWAY)
+        return JournalError(f"the journal {path} is damaged: {reason}", hint=_REMEDY)
     if "I/O" in reason and shutil.disk_usage(path.parent).free < _LITTLE:
         reason = "the disk is full"
     hint = "look at the disk and the rights of the state folder, then run again: nothing is lost"

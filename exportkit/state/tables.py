@@ -66,6 +66,10 @@ class Ask(Protocol):
 class Tables(Protocol):
     """What holds the journal's tables. A transaction raises JournalError where it fails."""
 
+    where: str
+    """What holds them, for people."""
+    remedy: str
+    """What to do where they are damaged."""
     order: str
     """The column of runs by which they are in the order in which they were written down."""
     counter: str

@@ -16,17 +16,17 @@ UPGRADES: dict[int, Callable[[Ask], object]] = {}
 """By the version that a journal has: what makes the next version of it. Version 1 is the first."""
 
 
-def prepare(place: Tables, where: object) -> None:
+def prepare(place: Tables) -> None:
     """Make the tables, or upgrade them. Raises JournalError for a journal of a newer version."""
     with place.transaction() as ask:
         version = _version(place, ask)
     if version != tables.SCHEMA_VERSION:
         # Somebody else may be at it too; and whoever dies here has to leave nothing half done.
         with place.transaction(alone=True) as ask:
-            _bring_up(place, ask, where)
+            _bring_up(place, ask)
 
 
-def _bring_up(place: Tables, ask: Ask, where: object) -> None:
+def _bring_up(place: Tables, ask: Ask) -> None:
     version, newest = _version(place, ask), tables.SCHEMA_VERSION
     if version is None:
         for statement in tables.creation(place):
@@ -35,8 +35,8 @@ def _bring_up(place: Tables, ask: Ask, where: object) -> None:
         return
     if version > newest:
         raise JournalError(
-            f"the journal {where} was written by a newer exportkit (its version is {version}, "
-            f"this one knows up to {newest})",
+            f"the journal {place.where} was written by a newer exportkit (its version is "
+            f"{version}, this one knows up to {newest})",
             hint="install the newer exportkit again; the journal was left as it is",
         )
     for number in range(version, newest):

@@ -268,6 +268,35 @@ def test_a_journal_that_is_damaged_further_on(path: Path) -> None:
         journal.runs()
 
 
+def read(path: Path) -> None:
+    with open_journal(path) as journal:
+        journal.runs()
+        journal.batches("r1")
+        journal.audited()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE runs SET counts = '{broken'",
+        "UPDATE runs SET counts = '{\"strange\": 1}'",
+        "UPDATE runs SET started_at = 'yesterday'",
+        "UPDATE batches SET intended_at = 7",
+        "UPDATE audit SET details = 'none'",
+    ],
+)
+def test_a_row_that_nobody_can_have_written(path: Path, change: str) -> None:
+    with open_journal(path) as journal:
+        journal.begin_run("r1", "vip", START)
+        journal.intend("b1", "r1", "add", 0, 1)
+        journal.audit("a", "b", "c", "d")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(change)
+    with pytest.raises(JournalError, match=r"journal\.sqlite is damaged: a row says") as raised:
+        read(path)
+    assert "move the file away" in (raised.value.hint or "")
+
+
 @pytest.mark.parametrize("in_the_way", ["folder", "no folder"])
 def test_a_journal_that_cannot_be_made(path: Path, in_the_way: str) -> None:
     if in_the_way == "folder":
